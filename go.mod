@@ -1,0 +1,10 @@
+module example.com/enrollkit
+
+go 1.26.0
+
+require (
+	github.com/boombuler/barcode v1.1.0
+	github.com/gorilla/mux v1.8.1
+	github.com/stretchr/testify v1.12.1
+	golang.org/x/crypto v0.58.0
+)
