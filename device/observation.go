@@ -1,0 +1,22 @@
+package device
+
+import "time"
+
+// Observation is what one source saw of a device at one time.
+type Observation struct {
+	Site   string
+	Device string // our id; or empty, and Ref says which
+	Ref    Ref    // the device in the source's own system
+	Source Source // who says so; empty: Ref.Source
+	At     time.Time
+
+	Facts        map[Fact]bool
+	Hardware     Hardware // what is known of it; empty fields say nothing
+	Name         string
+	Manufacturer string
+	Model        string
+	OSVersion    string
+
+	// Left says that the device has left management.
+	Left bool
+}
