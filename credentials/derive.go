@@ -1,0 +1,113 @@
+package credentials
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+)
+
+const (
+	// MinNonceBytes is the shortest nonce from which secrets are derived. The
+	// nonce is kept in the row and is no secret; it makes each secret its own.
+	MinNonceBytes = 16
+
+	// OneTimePasswordLength is the length of a one-time password in characters of
+	// five bits: 80 bits.
+	OneTimePasswordLength = 16
+
+	// crockford is the alphabet of Crockford's base32: no I, L, O and U.
+	crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+)
+
+// DeviceToken returns the token of a device: the same for the same arguments, so
+// that a lost answer can be repeated without storing the secret, and unrelated
+// for any other, so that a new generation ends the old token. It has the shape
+// of an invitation's token; [ParseToken] reads it.
+//
+// keyID is the key noted in the row; nonce its at least [MinNonceBytes] random
+// bytes. A ring without that key gives [ErrUnknownKey], a short nonce
+// [ErrMalformed].
+func DeviceToken(ring *Keyring, keyID uint32, site, device string, generation int, nonce []byte) (Secret, error) {
+	raw, err := ring.reproduce(keyID, PurposeDevice, site, device, generation, nonce)
+	if err != nil {
+		return Secret{}, err
+	}
+	var text [TokenLength]byte
+	base64.RawURLEncoding.Encode(text[:], raw[:])
+	return NewSecret(text[:]), nil
+}
+
+// OneTimePassword returns the one-time password of a self-service login, as
+// [DeviceToken] does for a device: [OneTimePasswordLength] characters of
+// Crockford's base32, upper case. [ParseOneTimePassword] reads it.
+func OneTimePassword(ring *Keyring, keyID uint32, site, owner string, generation int, nonce []byte) (Secret, error) {
+	raw, err := ring.reproduce(keyID, PurposeOneTime, site, owner, generation, nonce)
+	if err != nil {
+		return Secret{}, err
+	}
+	var text [OneTimePasswordLength]byte
+	// Five bytes are eight characters, and the password is two such groups.
+	for i := range text {
+		group := raw[i/8*5:]
+		bits := uint64(group[0])<<32 | uint64(binary.BigEndian.Uint32(group[1:]))
+		text[i] = crockford[bits>>(35-5*(i%8))&31]
+	}
+	return NewSecret(text[:]), nil
+}
+
+// ParseOneTimePassword reads a one-time password as a person typed it: any case,
+// spaces and dashes ignored, O read as 0, I and L as 1 (Crockford's rules).
+// Anything else is [ErrMalformed]; the result is as [OneTimePassword] wrote it.
+func ParseOneTimePassword(s string) (Secret, error) {
+	if len(s) > 4*OneTimePasswordLength {
+		return Secret{}, ErrMalformed
+	}
+	var text [OneTimePasswordLength]byte
+	n := 0
+	for i := range len(s) {
+		c := s[i]
+		if 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		switch c {
+		case ' ', '-':
+			continue
+		case 'O':
+			c = '0'
+		case 'I', 'L':
+			c = '1'
+		}
+		digit := '0' <= c && c <= '9'
+		letter := 'A' <= c && c <= 'Z' && c != 'U'
+		if n == len(text) || !digit && !letter {
+			return Secret{}, ErrMalformed
+		}
+		text[n] = c
+		n++
+	}
+	if n != len(text) {
+		return Secret{}, ErrMalformed
+	}
+	return NewSecret(text[:]), nil
+}
+
+// reproduce derives the raw bytes of one secret of one row.
+func (k *Keyring) reproduce(
+	keyID uint32, p Purpose, site, owner string, generation int, nonce []byte,
+) (raw [KeyBytes]byte, err error) {
+	if len(nonce) < MinNonceBytes {
+		return raw, fmt.Errorf("%w: nonce of %d bytes, want at least %d", ErrMalformed, len(nonce), MinNonceBytes)
+	}
+	key, err := k.find(keyID)
+	if err != nil {
+		return raw, err
+	}
+	var gen [8]byte
+	binary.BigEndian.PutUint64(gen[:], uint64(generation))
+	h := key.derive(p).get()
+	addPart(h, site)
+	addPart(h, owner)
+	addPart(h, gen[:])
+	addPart(h, nonce)
+	return h.sum(), nil
+}
