@@ -1,0 +1,424 @@
+package enrollment
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/enrollkit/credentials"
+	"example.com/enrollkit/invitation"
+)
+
+// Invite invites one person. The error is the request's or the person's: what
+// InviteMany has in Err is returned here.
+func (s *Service) Invite(ctx context.Context, by Actor, r InviteRequest) (InviteResult, error) {
+	results, err := s.InviteMany(ctx, by, InviteManyRequest{Invites: []InviteRequest{r}})
+	if err != nil {
+		return InviteResult{}, err
+	}
+	return results[0], results[0].Err
+}
+
+// InviteMany invites people, each with a result of its own: one who cannot be
+// invited does not keep the others from it. All that is done is done in one
+// unit of work. The error is about the request as a whole; then nobody was
+// invited.
+func (s *Service) InviteMany(ctx context.Context, by Actor, r InviteManyRequest) ([]InviteResult, error) {
+	if err := s.authorize(ctx, by, PermInvite); err != nil {
+		return nil, err
+	}
+	if err := r.validate(s.now()); err != nil {
+		return nil, err
+	}
+	site, err := s.site(ctx, by.Site)
+	if err != nil {
+		return nil, err
+	}
+	planned, err := s.planInvites(ctx, by.Site, r.Invites)
+	if err != nil {
+		return nil, err
+	}
+	fingerprint, err := r.fingerprint()
+	if err != nil {
+		return nil, err
+	}
+
+	var results []InviteResult
+	err = s.update(ctx, func(ctx context.Context, u *unit) error {
+		scope := "invite/" + by.ID
+		if r.Key != "" {
+			old, err := u.answered(ctx, by.Site, scope, r.Key, fingerprint)
+			if err != nil {
+				return err
+			}
+			if old != nil {
+				results, err = u.repeatInvites(ctx, by.Site, old, planned)
+				return err
+			}
+		}
+		var err error
+		if results, err = u.invite(ctx, by, site, planned); err != nil {
+			return err
+		}
+		if r.DryRun {
+			return errDryRun
+		}
+		if r.Key == "" {
+			return nil
+		}
+		kept, err := json.Marshal(keepInvites(results))
+		if err != nil {
+			return err
+		}
+		return u.Records().Put(ctx, Record{
+			Site: by.Site, Scope: scope, Key: r.Key, Fingerprint: fingerprint,
+			Result: kept, At: u.now, ExpiresAt: u.now.Add(RecordsKept),
+		})
+	})
+	if errors.Is(err, errDryRun) {
+		for i := range results {
+			if !results[i].Kept {
+				results[i].Invitation = "" // it does not exist
+			}
+		}
+		return results, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return results, nil
+}
+
+// errDryRun rolls a unit back whose results are wanted all the same.
+var errDryRun = errors.New("enrollment: dry run")
+
+// CountInvites sums up results.
+func CountInvites(results []InviteResult) InviteCounts {
+	var n InviteCounts
+	for _, r := range results {
+		switch {
+		case r.Err != nil:
+			n.Refused++
+		case r.Kept:
+			n.Kept++
+		default:
+			n.Created++
+			if r.Replaced != "" {
+				n.Replaced++
+			}
+		}
+	}
+	return n
+}
+
+// plannedInvite is one request with the person found, before the unit.
+type plannedInvite struct {
+	InviteRequest
+	user     User
+	email    string // where to send
+	emailKey string
+	err      error
+}
+
+// planInvites asks the directory, outside of any unit.
+func (s *Service) planInvites(ctx context.Context, site string, list []InviteRequest) ([]plannedInvite, error) {
+	planned := make([]plannedInvite, len(list))
+	seen := map[string]bool{}
+	for i, r := range list {
+		p := plannedInvite{InviteRequest: r}
+		p.user, p.err = s.person(ctx, site, r)
+		if p.err != nil && Code(p.err) == "unavailable" {
+			return nil, p.err // the directory's trouble, not this person's
+		}
+		if p.err == nil {
+			p.email = firstOf(r.Email, p.user.Email)
+			switch key, err := credentials.CanonicalEmail(p.email); {
+			case err == nil:
+				p.emailKey = key
+			case p.email != "":
+				p.err = invalid("email", "malformed")
+			case r.Send:
+				p.err = ErrNoAddress
+			}
+		}
+		if p.err == nil {
+			// A person outside the directory is told by the address.
+			who := "id/" + p.user.ID
+			if p.user.Outside {
+				who = "address/" + p.emailKey
+			}
+			if seen[who] {
+				p.err = invalid("user", "repeated")
+			}
+			seen[who] = true
+		}
+		planned[i] = p
+	}
+	return planned, nil
+}
+
+// person finds who is invited: a user of the directory, or somebody outside it.
+func (s *Service) person(ctx context.Context, site string, r InviteRequest) (User, error) {
+	if r.User == "" {
+		key, err := credentials.CanonicalEmail(r.Email)
+		if err != nil {
+			return User{}, invalid("email", "malformed")
+		}
+		return User{Site: site, Name: r.Name, Email: r.Email, EmailKey: key, Outside: true}, nil
+	}
+	if s.cfg.Directory == nil {
+		return User{}, fmt.Errorf("enrollment: no directory in the config: %w", ErrNotFound)
+	}
+	user, err := s.cfg.Directory.Lookup(ctx, site, r.User)
+	if err != nil {
+		return User{}, err
+	}
+	// What the directory answers counts only for the one it was asked about.
+	user.Site, user.ID, user.Outside = site, r.User, false
+	user.EmailKey = ""
+	if key, err := credentials.CanonicalEmail(user.Email); err == nil {
+		user.EmailKey = key
+	}
+	return user, nil
+}
+
+// invite does what was planned, for all at once: our rows of the users are
+// locked first, which is what makes one active invitation per user hold.
+func (u *unit) invite(ctx context.Context, by Actor, site Site, planned []plannedInvite) ([]InviteResult, error) {
+	results := make([]InviteResult, len(planned))
+	var users []User
+	var at []int // users[k] belongs to planned[at[k]]
+	for i, p := range planned {
+		results[i] = InviteResult{User: firstOf(p.user.ID, p.User), Email: firstOf(p.email, p.Email), Err: p.err}
+		if p.err != nil {
+			continue
+		}
+		user := p.user
+		if user.Outside {
+			id, err := newID(prefixUser, u.now, u.s.cfg.Rand)
+			if err != nil {
+				return nil, err
+			}
+			user.ID = id
+			if user, err = u.Users().Outside(ctx, user); err != nil {
+				return nil, err
+			}
+		}
+		users = append(users, user)
+		at = append(at, i)
+	}
+	if len(users) == 0 {
+		return results, nil
+	}
+	stored, err := u.Users().Lock(ctx, users...)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(users))
+	for k, user := range users {
+		ids[k] = user.ID
+		if !user.Outside && stored[k] != user {
+			if err := u.Users().Put(ctx, user); err != nil {
+				return nil, err
+			}
+		}
+	}
+	actives, err := u.Invitations().List(ctx, InvitationQuery{Site: by.Site, Users: ids, Active: true})
+	if err != nil {
+		return nil, err
+	}
+	activeOf := map[string]invitation.Invitation{}
+	for _, inv := range actives {
+		activeOf[inv.User] = inv
+	}
+	for k, user := range users {
+		old, has := activeOf[user.ID]
+		result, err := u.inviteOne(ctx, by, site, planned[at[k]], user, old, has)
+		if err != nil {
+			return nil, err
+		}
+		results[at[k]] = result
+	}
+	return results, nil
+}
+
+// inviteOne decides about the old invitation and makes the new one.
+func (u *unit) inviteOne(ctx context.Context, by Actor, site Site, p plannedInvite, user User, old invitation.Invitation, has bool) (InviteResult, error) {
+	result := InviteResult{User: user.ID, Email: p.email}
+	if has && old.Expired(u.now) {
+		if _, err := u.end(ctx, old, invitation.Expired, ActorSystem); err != nil {
+			return result, err
+		}
+		has = false
+	}
+	switch {
+	case has && p.IfActive == Refuse:
+		result.Invitation, result.State, result.Err = old.ID, old.State, ErrActive
+		return result, nil
+	case has && p.IfActive == Keep:
+		if p.Send {
+			if old.Email == "" {
+				result.Err = ErrNoAddress
+				return result, nil
+			}
+			var err error
+			if old, err = u.send(ctx, by, old); err != nil {
+				return result, err
+			}
+		}
+		result.Invitation, result.Email, result.State, result.Kept = old.ID, old.Email, old.State, true
+		return result, nil
+	case has:
+		if _, err := u.end(ctx, old, invitation.Superseded, by.ID); err != nil {
+			return result, err
+		}
+		result.Replaced = old.ID
+	}
+	id, err := newID(prefixInvitation, u.now, u.s.cfg.Rand)
+	if err != nil {
+		return result, err
+	}
+	inv := invitation.Invitation{
+		Site: by.Site, ID: id, User: user.ID,
+		Email: p.email, EmailKey: p.emailKey, Name: user.Name,
+		State: invitation.Created, Mode: string(p.Mode), Ownership: string(p.Ownership),
+		ExpiresAt: p.ExpiresAt, MaxDevices: p.MaxDevices,
+		CreatedAt: u.now, PINGeneration: 1, Version: 1,
+	}
+	inv, err = u.createInvitation(ctx, inv, user, Event{
+		Type: invitation.EventCreated, Actor: by.ID, After: string(invitation.Created), Reason: replacedReason(result),
+	})
+	if err != nil {
+		return result, err
+	}
+	if err := u.newCredential(ctx, by, site, inv); err != nil {
+		return result, err
+	}
+	if p.Send {
+		if inv, err = u.send(ctx, by, inv); err != nil {
+			return result, err
+		}
+	}
+	result.Invitation, result.State = inv.ID, inv.State
+	return result, nil
+}
+
+func replacedReason(r InviteResult) string {
+	if r.Replaced != "" {
+		return "replaces"
+	}
+	return ""
+}
+
+// validate checks what does not depend on the person.
+func (r InviteManyRequest) validate(now time.Time) error {
+	var fields []FieldError
+	add := func(field, code string) { fields = append(fields, FieldError{field, code}) }
+	switch {
+	case len(r.Invites) == 0:
+		add("users", "required")
+	case len(r.Invites) > MaxInvites:
+		return invalid("users", "too_many")
+	}
+	if len(r.Key) > maxID {
+		add("idempotency_key", "too_long")
+	}
+	for i, p := range r.Invites {
+		field := func(name string) string { return fmt.Sprintf("users[%d].%s", i, name) }
+		if p.User == "" && p.Email == "" {
+			add(field("user_id"), "required")
+		}
+		if len(p.User) > maxID {
+			add(field("user_id"), "too_long")
+		}
+		if !plainText(p.Name) {
+			add(field("name"), "malformed")
+		}
+		if !slices.Contains([]IfActive{"", Replace, Keep, Refuse}, p.IfActive) {
+			add("if_active", "unknown")
+		}
+		if p.Mode != "" && p.Mode.Platform() == "" {
+			add("mode", "unknown")
+		}
+		if p.Ownership != "" && !p.Ownership.Valid() {
+			add("ownership", "unknown")
+		}
+		if !p.ExpiresAt.IsZero() && !p.ExpiresAt.After(now) {
+			add("expires_at", "past")
+		}
+		if p.MaxDevices < 0 {
+			add("max_devices", "negative")
+		}
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	slices.SortFunc(fields, func(a, b FieldError) int { return strings.Compare(a.Field, b.Field) })
+	return &ValidationError{Fields: slices.Compact(fields)}
+}
+
+func (r InviteManyRequest) fingerprint() ([]byte, error) {
+	doc, err := json.Marshal(r.Invites)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(append(doc, map[bool]byte{false: 0, true: 1}[r.DryRun]))
+	return sum[:], nil
+}
+
+// keptInvite is a result as a record keeps it: ids and codes, no address.
+type keptInvite struct {
+	User       string           `json:"u,omitempty"`
+	Invitation string           `json:"i,omitempty"`
+	State      invitation.State `json:"s,omitempty"`
+	Replaced   string           `json:"r,omitempty"`
+	Kept       bool             `json:"k,omitempty"`
+	Code       string           `json:"c,omitempty"`
+}
+
+func keepInvites(results []InviteResult) []keptInvite {
+	kept := make([]keptInvite, len(results))
+	for i, r := range results {
+		kept[i] = keptInvite{r.User, r.Invitation, r.State, r.Replaced, r.Kept, Code(r.Err)}
+	}
+	return kept
+}
+
+// repeatInvites gives the results of the first time again. Refusals of people
+// are found anew from the plan, or have their code.
+func (u *unit) repeatInvites(ctx context.Context, site string, record []byte, planned []plannedInvite) ([]InviteResult, error) {
+	var kept []keptInvite
+	if err := json.Unmarshal(record, &kept); err != nil {
+		return nil, fmt.Errorf("enrollment: kept answer: %w", err)
+	}
+	results := make([]InviteResult, len(kept))
+	for i, k := range kept {
+		results[i] = InviteResult{User: k.User, Invitation: k.Invitation, State: k.State, Replaced: k.Replaced, Kept: k.Kept, Err: errorOf(k.Code)}
+		if i < len(planned) {
+			results[i].Email = firstOf(planned[i].email, planned[i].Email)
+		}
+	}
+	return results, nil
+}
+
+// answered returns the kept answer of a key, nil if there is none, or
+// ErrKeyReused if it belongs to another request.
+func (u *unit) answered(ctx context.Context, site, scope, key string, fingerprint []byte) ([]byte, error) {
+	old, err := u.Records().Get(ctx, site, scope, key)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !u.now.Before(old.ExpiresAt):
+		return nil, nil
+	case !slices.Equal(old.Fingerprint, fingerprint):
+		return nil, ErrKeyReused
+	}
+	return old.Result, nil
+}

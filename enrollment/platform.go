@@ -1,0 +1,62 @@
+package enrollment
+
+import (
+	"context"
+
+	"example.com/enrollkit/credentials"
+	"example.com/enrollkit/device"
+	"example.com/enrollkit/invitation"
+)
+
+// Platform turns an invitation into what one platform accepts, and that
+// platform's messages into observations. Embedders bring their own for a
+// platform that enrollkit does not know. A Platform that speaks HTTP also has
+// the method that enrollhttp.Mounter asks for.
+type Platform interface {
+	// Name is one path segment of lower-case letters, digits and dashes.
+	Name() string
+	// Serves lists the device platforms it answers for.
+	Serves() []device.Platform
+	// NextStep says what a person does after accepting.
+	NextStep(ctx context.Context, o Offer) (NextStep, error)
+	// QR returns the content of the QR code, or a zero Secret for the
+	// deployment URL.
+	QR(ctx context.Context, o Offer) (credentials.Secret, error)
+}
+
+// Offer is one invitation in the hands of the person it was made to.
+type Offer struct {
+	Site       Site
+	Invitation invitation.Invitation
+	URL        credentials.Secret // the deployment URL
+	Token      credentials.Secret
+	Platform   device.Platform
+	Ownership  device.Ownership
+	Mode       device.Mode
+}
+
+// NextStep is what a person does to go on, for a page to put into words.
+type NextStep struct {
+	Platform device.Platform
+	Mode     device.Mode
+	Action   device.Action
+	// URL is where to go: a store, a profile, a deep link. Empty where the
+	// person goes on by the device's own screens.
+	URL string
+	// OpenURL opens the agent once it is installed; it may carry the token.
+	OpenURL credentials.Secret
+	// Agent is the program to look for.
+	Agent Agent
+}
+
+// platformFor returns the first Platform that serves p, or nil.
+func (s *Service) platformFor(p device.Platform) Platform {
+	for _, candidate := range s.cfg.Platforms {
+		for _, served := range candidate.Serves() {
+			if served == p {
+				return candidate
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package enrollment
+
+import (
+	"context"
+	"iter"
+	"net/url"
+	"time"
+
+	"example.com/enrollkit/credentials"
+	"example.com/enrollkit/device"
+)
+
+// Sites tells what the embedder knows of a tenant. It is asked outside of
+// units of work, so it may use the database; it must be safe for concurrent
+// use and should answer from memory.
+type Sites interface {
+	// Site returns one site, or an error wrapping ErrNotFound.
+	Site(ctx context.Context, id string) (Site, error)
+	// Host returns the site that stands for a host on which several may answer
+	// (host may be empty). Its policy paces tries with addresses that nobody
+	// has, so sites that share a host should share their paces.
+	Host(ctx context.Context, host string) (Site, error)
+	// All yields the ids of all sites, for the sweeper.
+	All(ctx context.Context) iter.Seq2[string, error]
+}
+
+// Site is one tenant.
+type Site struct {
+	ID        string
+	Name      string   // the brand that people see
+	PublicURL *url.URL // where enrollhttp answers, base path included; https, or http on loopback
+	Languages []string // of mail and pages, the first is the default; empty: English
+	Support   string   // whom people ask for help: an address or a telephone number, shown as it is
+
+	// Agents are the programs that people install, by platform.
+	Agents map[device.Platform]Agent
+
+	Policy Policy
+}
+
+// Agent identifies the program of one platform.
+type Agent struct {
+	Name     string // as the store shows it
+	Package  string // Android package or Apple bundle id
+	StoreURL string // where to install it; for Android, empty means Google Play by Package
+	OpenURL  string // opens the installed agent; empty: unknown
+}
+
+// Policy is what a site may set. Zero fields mean the default.
+type Policy struct {
+	Credentials credentials.Policy
+	// Requirements override what a mode needs to be active.
+	Requirements device.Requirements
+	// UnresponsiveAfter is how long a device may be silent. Defaults to 24 h.
+	UnresponsiveAfter time.Duration
+	// LeaveTimeout is how long a device that was told to go may take before it
+	// counts as gone. Defaults to 7 days.
+	LeaveTimeout time.Duration
+	// RenewEvery is the shortest time between two automatic renewals of a
+	// device; it doubles with each. Zero: no automatic renewals.
+	RenewEvery time.Duration
+}
+
+// The defaults of Policy.
+const (
+	DefaultUnresponsiveAfter = 24 * time.Hour
+	DefaultLeaveTimeout      = 7 * 24 * time.Hour
+)
+
+func (p Policy) withDefaults() Policy {
+	p.Credentials = p.Credentials.WithDefaults()
+	if p.UnresponsiveAfter <= 0 {
+		p.UnresponsiveAfter = DefaultUnresponsiveAfter
+	}
+	if p.LeaveTimeout <= 0 {
+		p.LeaveTimeout = DefaultLeaveTimeout
+	}
+	return p
+}
+
+// User is a person of a site.
+type User struct {
+	Site     string
+	ID       string // the embedder's, or "usr_..." for a person outside the directory
+	Name     string
+	Email    string // as given
+	EmailKey string // canonical; filled in by the Service
+	Language string // empty: the site's first
+	Outside  bool   // not in the directory
+}
+
+// Directory is the embedder's users. It is asked outside of units of work.
+type Directory interface {
+	// Lookup returns one user, or an error wrapping ErrNotFound.
+	Lookup(ctx context.Context, site, id string) (User, error)
+	// ByEmail returns the users of every site with this canonical address.
+	ByEmail(ctx context.Context, email string) ([]User, error)
+}
+
+// Administrators tells who is alerted.
+type Administrators interface {
+	Administrators(ctx context.Context, site string) ([]Administrator, error)
+}
+
+// Administrator is one person who is alerted.
+type Administrator struct {
+	ID       string
+	Name     string
+	Email    string
+	Language string
+}

@@ -1,0 +1,215 @@
+package enrollment
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"example.com/enrollkit/device"
+	"example.com/enrollkit/invitation"
+)
+
+// unit is one unit of work with its one time and the rules that every change
+// follows: the row, its journal entries, the calls and mails they cause, and
+// its row in the list change together or not at all.
+type unit struct {
+	Tx
+	s   *Service
+	now time.Time
+	put bool // something was put into the outbox
+}
+
+// update runs fn in a read-write unit and wakes the relay if it left something
+// to deliver. The time is taken once, so that a repeated fn sees the same.
+func (s *Service) update(ctx context.Context, fn func(ctx context.Context, u *unit) error) error {
+	now := s.now()
+	put := false
+	err := s.store.Update(ctx, func(ctx context.Context, tx Tx) error {
+		u := &unit{Tx: tx, s: s, now: now}
+		err := fn(ctx, u)
+		put = u.put
+		return err
+	})
+	if err == nil && put {
+		s.rouse()
+	}
+	return err
+}
+
+// view runs fn in a read-only unit.
+func (s *Service) view(ctx context.Context, fn func(ctx context.Context, u *unit) error) error {
+	now := s.now()
+	return s.store.View(ctx, func(ctx context.Context, tx Tx) error {
+		return fn(ctx, &unit{Tx: tx, s: s, now: now})
+	})
+}
+
+// createInvitation adds a new row with its first events and its slot.
+func (u *unit) createInvitation(ctx context.Context, inv invitation.Invitation, user User, events ...Event) (invitation.Invitation, error) {
+	events, err := u.entries(inv.Site, inv.ID, &inv.Events, events, func(e *Event) {
+		e.Invitation, e.User = inv.ID, inv.User
+	})
+	if err != nil {
+		return inv, err
+	}
+	if err := u.Invitations().Create(ctx, inv); err != nil {
+		return inv, err
+	}
+	if err := u.Slots().Put(ctx, invitationSlot(inv, user)); err != nil {
+		return inv, err
+	}
+	return inv, u.record(ctx, events)
+}
+
+// saveInvitation stores a changed row with the events of the change, and puts
+// or takes its slot.
+func (u *unit) saveInvitation(ctx context.Context, inv invitation.Invitation, events ...Event) (invitation.Invitation, error) {
+	events, err := u.entries(inv.Site, inv.ID, &inv.Events, events, func(e *Event) {
+		e.Invitation, e.User = inv.ID, inv.User
+	})
+	if err != nil {
+		return inv, err
+	}
+	if err := u.Invitations().Update(ctx, inv); err != nil {
+		return inv, err
+	}
+	inv.Version++
+	if !inv.State.Active() || inv.Live > 0 {
+		err = u.Slots().Delete(ctx, inv.Site, inv.ID)
+	} else {
+		var user User
+		if user, err = u.Users().Get(ctx, inv.Site, inv.User); err == nil {
+			err = u.Slots().Put(ctx, invitationSlot(inv, user))
+		}
+	}
+	if err != nil {
+		return inv, err
+	}
+	return inv, u.record(ctx, events)
+}
+
+// saveDevice stores a device with the events of the change and its slot;
+// contact is its contact row as it stands. A device without a Version is new.
+func (u *unit) saveDevice(ctx context.Context, d device.Device, contact Contact, r device.Requirements, events ...Event) (device.Device, error) {
+	events, err := u.entries(d.Site, d.ID, &d.Events, events, func(e *Event) {
+		e.Device, e.User, e.Invitation = d.ID, d.User, d.Invitation
+		if len(d.Refs) > 0 && e.Ref == (device.Ref{}) {
+			e.Ref = d.Refs[0]
+		}
+	})
+	if err != nil {
+		return d, err
+	}
+	if d.Version == 0 {
+		d.Version = 1
+		err = u.Devices().Create(ctx, d)
+	} else if err = u.Devices().Update(ctx, d); err == nil {
+		d.Version++
+	}
+	if err != nil {
+		return d, err
+	}
+	if d.Deleted() {
+		err = u.Slots().Delete(ctx, d.Site, d.ID)
+	} else {
+		var user User
+		if user, err = u.Users().Get(ctx, d.Site, d.User); errors.Is(err, ErrNotFound) {
+			user, err = User{Site: d.Site, ID: d.User}, nil // a device may outlive its user's row
+		}
+		if err == nil {
+			err = u.Slots().Put(ctx, deviceSlot(d, user, contact, r))
+		}
+	}
+	if err != nil {
+		return d, err
+	}
+	return d, u.record(ctx, events)
+}
+
+// entries completes events of one subject and counts them.
+func (u *unit) entries(site, subject string, count *int64, events []Event, fill func(*Event)) ([]Event, error) {
+	for i := range events {
+		id, err := newID(prefixEvent, u.now, u.s.cfg.Rand)
+		if err != nil {
+			return nil, err
+		}
+		e := &events[i]
+		*count++
+		e.Site, e.ID, e.Subject, e.Seq, e.At = site, id, subject, *count, u.now
+		fill(e)
+	}
+	return events, nil
+}
+
+// record writes completed events to the journal and asks for the handlers that
+// wait for them.
+func (u *unit) record(ctx context.Context, events []Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	if err := u.Journal().Append(ctx, events...); err != nil {
+		return err
+	}
+	for _, e := range events {
+		if u.s.cfg.Handlers[e.Type] == nil {
+			continue
+		}
+		if err := u.enqueue(ctx, Message{Site: e.Site, Kind: MessageHandler, Event: e.ID, Invitation: e.Invitation, Device: e.Device, User: e.User}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enqueue puts one message into the outbox, due now. Without a Dedupe key of
+// its own it gets one from its kind and event.
+func (u *unit) enqueue(ctx context.Context, m Message) error {
+	id, err := newID(prefixMessage, u.now, u.s.cfg.Rand)
+	if err != nil {
+		return err
+	}
+	m.ID, m.CreatedAt, m.DueAt, m.Status = id, u.now, u.now, MessageWaiting
+	if m.Dedupe == "" {
+		m.Dedupe = string(m.Kind) + "/" + m.Event
+	}
+	u.put = true
+	return u.Outbox().Put(ctx, m)
+}
+
+// invitationSlot is the list's row of an active invitation without a live
+// device.
+func invitationSlot(inv invitation.Invitation, user User) Slot {
+	return Slot{
+		Site: inv.Site, ID: inv.ID, Kind: SlotInvitation, State: string(inv.State), Invitation: inv.ID,
+		User: inv.User, UserName: firstOf(inv.Name, user.Name), Email: inv.Email,
+		Platform: device.Platform(inv.AcceptedPlatform), Mode: device.Mode(inv.Mode),
+		Ownership: device.Ownership(firstOf(inv.Ownership, inv.AcceptedOwnership)),
+		CreatedAt: inv.CreatedAt,
+	}
+}
+
+// deviceSlot is the list's row of a device.
+func deviceSlot(d device.Device, user User, contact Contact, r device.Requirements) Slot {
+	slot := Slot{
+		Site: d.Site, ID: d.ID, Kind: SlotDevice, State: string(d.State), Invitation: d.Invitation,
+		User: d.User, UserName: user.Name, Email: user.Email,
+		Platform: d.Platform, Mode: d.Mode, Ownership: d.Ownership,
+		Name: d.Name, Serial: d.Hardware.Serial, Refs: d.Refs,
+		LastConnection: contact.At, LastObservation: d.ObservedAt,
+		Conflict: d.Conflict != "", CreatedAt: d.CreatedAt,
+	}
+	if d.Live() {
+		slot.Missing = d.Missing(r)
+	}
+	return slot
+}
+
+// firstOf returns the first text that is not empty.
+func firstOf(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
