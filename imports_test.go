@@ -37,8 +37,9 @@ var architecture = map[string]row{
 	"enrollment/sqlstore":   {imports: flows, inTests: []string{memstore, storetest}},
 	storetest:               {imports: flows, inTests: []string{memstore}, testing: true},
 	"enrollment/mailer":     {imports: flows, inTests: []string{memstore}},
-	"enrollment/enrollhttp": {imports: flows, inTests: []string{memstore}, libraries: []string{mux}},
-	"enrollment/adminhttp":  {imports: flows, inTests: []string{memstore}, libraries: []string{mux}},
+	"enrollment/enrollhttp": {imports: append([]string{httpkit}, flows...), inTests: []string{memstore}, libraries: []string{mux}},
+	"enrollment/adminhttp":  {imports: append([]string{httpkit}, flows...), inTests: []string{memstore}, libraries: []string{mux}},
+	httpkit:                 {imports: flows}, // docs/adr/0009
 	"enrollment/android":    {imports: flows, inTests: []string{memstore}},
 	"enrollment/apple":      {imports: flows, inTests: []string{memstore}},
 	"enrollment/windows":    {imports: flows, inTests: []string{memstore}},
@@ -61,6 +62,7 @@ type row struct {
 const (
 	memstore  = "enrollment/memstore"
 	storetest = "enrollment/storetest"
+	httpkit   = "enrollment/internal/httpkit"
 
 	barcode = "github.com/boombuler/barcode"
 	crypto  = "golang.org/x/crypto"

@@ -46,7 +46,9 @@ func (e *PacedError) Error() string { return "enrollment: too many tries" }
 // FieldError is one thing wrong with one field of a request.
 type FieldError struct {
 	Field string // as on the wire: "users[2].email"
-	Code  string // stable: "required", "malformed", "too_long", "unknown", "mismatch"
+	// Code is stable: "required", "malformed", "too_long", "too_many",
+	// "unknown", "not_allowed", "mismatch", "repeated", "past", "out_of_range".
+	Code string
 }
 
 // ValidationError lists what is wrong with a request. Nothing was done. It

@@ -25,11 +25,11 @@ func (s *Service) Send(ctx context.Context, by Actor, id string) (InvitationDeta
 // EditEmail changes where an active invitation is sent, and the address that
 // goes with its PIN. The user's own address stays as it is. It mails nothing.
 func (s *Service) EditEmail(ctx context.Context, by Actor, id, email string) (InvitationDetail, error) {
-	key, err := credentials.CanonicalEmail(email)
-	if err != nil {
-		return InvitationDetail{}, invalid("email", "malformed")
-	}
 	return s.changeInvitation(ctx, by, PermInvite, id, func(ctx context.Context, u *unit, _ Site, inv invitation.Invitation) (invitation.Invitation, error) {
+		key, err := credentials.CanonicalEmail(email)
+		if err != nil {
+			return inv, invalid("email", "malformed")
+		}
 		if err := usable(inv, u); err != nil {
 			return inv, err
 		}

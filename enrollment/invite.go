@@ -30,8 +30,11 @@ type InviteRequest struct {
 	Mode       device.Mode      // recommended; empty: the platform's default
 	Ownership  device.Ownership // fixed; empty: the user chooses
 	ExpiresAt  time.Time        // zero: never
-	MaxDevices int              // 0: any number
+	MaxDevices int              // 0: any number; at most a million
 }
+
+// maxDevices is the greatest device limit of an invitation.
+const maxDevices = 1_000_000
 
 // InviteManyRequest invites many people in one unit of work.
 type InviteManyRequest struct {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/invitation"
@@ -32,7 +31,7 @@ func (s *Service) InviteMany(ctx context.Context, by Actor, r InviteManyRequest)
 	if err := s.authorize(ctx, by, PermInvite); err != nil {
 		return nil, err
 	}
-	if err := r.validate(s.now()); err != nil {
+	if err := r.validate(); err != nil {
 		return nil, err
 	}
 	site, err := s.site(ctx, by.Site)
@@ -57,8 +56,14 @@ func (s *Service) InviteMany(ctx context.Context, by Actor, r InviteManyRequest)
 				return err
 			}
 			if old != nil {
-				results, err = u.repeatInvites(ctx, by.Site, old, planned)
+				results, err = repeatInvites(old, planned)
 				return err
+			}
+		}
+		// Judged here, so that a repetition gets its first answer however late.
+		for _, p := range planned {
+			if !p.ExpiresAt.IsZero() && !p.ExpiresAt.After(u.now) {
+				return invalid("expires_at", "past")
 			}
 		}
 		var err error
@@ -316,7 +321,7 @@ func replacedReason(r InviteResult) string {
 }
 
 // validate checks what does not depend on the person.
-func (r InviteManyRequest) validate(now time.Time) error {
+func (r InviteManyRequest) validate() error {
 	var fields []FieldError
 	add := func(field, code string) { fields = append(fields, FieldError{field, code}) }
 	switch {
@@ -335,6 +340,8 @@ func (r InviteManyRequest) validate(now time.Time) error {
 		}
 		if len(p.User) > maxID {
 			add(field("user_id"), "too_long")
+		} else if !plainText(p.User) {
+			add(field("user_id"), "malformed")
 		}
 		if !plainText(p.Name) {
 			add(field("name"), "malformed")
@@ -348,11 +355,8 @@ func (r InviteManyRequest) validate(now time.Time) error {
 		if p.Ownership != "" && !p.Ownership.Valid() {
 			add("ownership", "unknown")
 		}
-		if !p.ExpiresAt.IsZero() && !p.ExpiresAt.After(now) {
-			add("expires_at", "past")
-		}
-		if p.MaxDevices < 0 {
-			add("max_devices", "negative")
+		if p.MaxDevices < 0 || p.MaxDevices > maxDevices {
+			add("max_devices", "out_of_range")
 		}
 	}
 	if len(fields) == 0 {
@@ -391,7 +395,7 @@ func keepInvites(results []InviteResult) []keptInvite {
 
 // repeatInvites gives the results of the first time again. Refusals of people
 // are found anew from the plan, or have their code.
-func (u *unit) repeatInvites(ctx context.Context, site string, record []byte, planned []plannedInvite) ([]InviteResult, error) {
+func repeatInvites(record []byte, planned []plannedInvite) ([]InviteResult, error) {
 	var kept []keptInvite
 	if err := json.Unmarshal(record, &kept); err != nil {
 		return nil, fmt.Errorf("enrollment: kept answer: %w", err)

@@ -165,7 +165,7 @@ func TestABadRequestIsRefusedWholeAndNamesItsFields(t *testing.T) {
 		"ownership":       {enrollment.InviteManyRequest{Invites: []enrollment.InviteRequest{{User: "ann", Ownership: "mine"}}}, "ownership: unknown"},
 		"if active":       {enrollment.InviteManyRequest{Invites: []enrollment.InviteRequest{{User: "ann", IfActive: "shrug"}}}, "if_active: unknown"},
 		"in the past":     {enrollment.InviteManyRequest{Invites: []enrollment.InviteRequest{{User: "ann", ExpiresAt: w.clock.Now()}}}, "expires_at: past"},
-		"fewer than none": {enrollment.InviteManyRequest{Invites: []enrollment.InviteRequest{{User: "ann", MaxDevices: -1}}}, "max_devices: negative"},
+		"fewer than none": {enrollment.InviteManyRequest{Invites: []enrollment.InviteRequest{{User: "ann", MaxDevices: -1}}}, "max_devices: out_of_range"},
 		"key":             {enrollment.InviteManyRequest{Key: strings.Repeat("k", 129), Invites: []enrollment.InviteRequest{{User: "ann"}}}, "idempotency_key: too_long"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -24,18 +24,24 @@ var (
 
 // Storage keeps everything. Its contract is executable: a store is one when
 // storetest.Run passes. All methods are safe for concurrent use. Times are
-// kept to the microsecond, in UTC. Texts are compared byte by byte.
+// kept to the microsecond, in UTC, the rest cut off. Texts are compared byte by
+// byte; a text that is not valid UTF-8 or holds a NUL is refused when written
+// and is no row's when asked for. A limit of 0 given as an argument of its own
+// means none; as a field of a query, all.
 type Storage interface {
 	// Update runs fn once or more in a read-write unit of work and returns
 	// after it is committed. fn uses only tx, waits for nothing else, and has
 	// no other effect. An error or panic of fn rolls everything back and is
 	// passed on. A store may run several callers' units on savepoints of one
 	// transaction (group commit); one caller's cancellation never aborts
-	// another's. A unit inside a unit is refused with an error.
+	// another's. A unit inside a unit is refused with an error, and so are
+	// Spend and Touch. A unit that is cancelled before its commit leaves
+	// nothing and answers the context's error.
 	Update(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
 
 	// View runs fn once or more in a unit that sees one state and changes
-	// nothing. A write through its tx is an error.
+	// nothing. A write through its tx is an error, and so is a method whose
+	// name is Lock.
 	View(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
 
 	// Spend books one try, in a unit of its own that is committed before it
@@ -43,7 +49,8 @@ type Storage interface {
 	// otherwise nothing at all is spent. Then each group is taken by itself:
 	// one try is spent on all its limits, or on none if one is full. The
 	// arithmetic is [credentials.Counter.Spend]; a limit named twice in one
-	// call is spent twice. Concurrent calls never spend more than a limit
+	// call is spent twice. The counters answered are those after the whole
+	// call. Concurrent calls never spend more than a limit
 	// allows. Inside an embedder's transaction it returns [ErrOwnTransaction].
 	Spend(ctx context.Context, now time.Time, gate []credentials.Limit, groups ...[]credentials.Limit) (Spent, error)
 
@@ -313,7 +320,8 @@ type Journal interface {
 	// List returns the events that q asks for.
 	List(ctx context.Context, q EventQuery) ([]Event, error)
 	// Sequence gives the next site sequences to committed events that have
-	// none, oldest first, at most limit, and returns how many it gave. Two
+	// none, oldest first (of one time, a subject's by Seq), at most limit, and
+	// returns how many it gave. Two
 	// callers never give the same one twice.
 	Sequence(ctx context.Context, limit int) (int, error)
 }
@@ -332,8 +340,8 @@ type EventQuery struct {
 type Outbox interface {
 	// Put adds messages. One whose Dedupe key is taken is left out silently.
 	Put(ctx context.Context, list ...Message) error
-	// Claim leases messages that are due at now to the caller until
-	// now+lease: each gets LeaseUntil and a greater Fence and counts one more
+	// Claim leases messages that are due at now to the caller until, but not
+	// including, now+lease: each gets LeaseUntil and a greater Fence and counts one more
 	// Attempt. No two callers hold one message at one time.
 	Claim(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]Message, error)
 	// Finish ends the caller's hold on a message: it is done for good, or due

@@ -18,5 +18,3 @@ func Example() {
 func open(*testing.T) enrollment.Storage { return audited{memstore.New(), &auditLog{}} }
 
 func TestOwnStoreKeepsTheContract(t *testing.T) { storetest.Run(t, open) }
-
-func TestOwnStoreCarriesTheFlows(t *testing.T) { storetest.RunFlows(t, open) }

@@ -1,0 +1,167 @@
+package adminhttp
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"example.com/enrollkit/enrollment"
+	"example.com/enrollkit/enrollment/internal/httpkit"
+)
+
+// New returns the API over svc. actor says who asks: it looks at whatever
+// authenticates the embedder's administrators and returns the actor, with its
+// one site. Its error is answered 401, or 403 if it wraps
+// [enrollment.ErrForbidden]; the text of the error stays inside. Without a
+// service or an actor, New panics.
+func New(svc *enrollment.Service, actor func(*http.Request) (enrollment.Actor, error), options ...Option) http.Handler {
+	if svc == nil || actor == nil {
+		panic("adminhttp: New needs a service and a function that finds the actor")
+	}
+	c := config{origin: http.NewCrossOriginProtection(), log: slog.New(slog.DiscardHandler)}
+	for _, o := range options {
+		o(&c)
+	}
+	c.origin.SetDenyHandler(http.HandlerFunc(crossOrigin))
+	a := &api{svc: svc, actor: actor, config: c}
+	return httpkit.RequestID(httpkit.SecurityHeaders(httpkit.Recover(c.log)(c.origin.Handler(a.router()))))
+}
+
+type api struct {
+	svc   *enrollment.Service
+	actor func(*http.Request) (enrollment.Actor, error)
+	config
+}
+
+// route is one method of one path below the base.
+type route struct {
+	method, path string
+	serve        verb
+}
+
+// verb serves a request of an actor. It answers, or returns an error and has
+// answered nothing.
+type verb func(w http.ResponseWriter, r *http.Request, by enrollment.Actor) error
+
+// routes is the API.
+func (a *api) routes() []route {
+	return []route{
+		{"POST", "/invitations", a.invite},
+		{"GET", "/invitations", a.invitations},
+		{"GET", "/invitations/{id}", a.invitation},
+		{"PATCH", "/invitations/{id}", a.editInvitation},
+		{"POST", "/invitations/{id}/send", a.change(a.svc.Send)},
+		{"POST", "/invitations/{id}/deactivate", a.change(a.svc.Deactivate)},
+		{"POST", "/invitations/{id}/new-pin", a.change(a.svc.NewPIN)},
+		{"POST", "/invitations/{id}/credentials", a.reveal},
+
+		{"GET", "/slots", a.slots},
+
+		{"POST", "/devices/renew", a.renewMany},
+		{"GET", "/devices/{id}", a.device},
+		{"DELETE", "/devices/{id}", a.deleteDevice},
+		{"POST", "/devices/{id}/renew", a.renew},
+		{"POST", "/devices/{id}/release", a.command(a.svc.Release)},
+		{"POST", "/devices/{id}/remove", a.command(a.svc.Remove)},
+
+		{"GET", "/events", a.events},
+		{"GET", "/openapi.yaml", a.openAPI},
+	}
+}
+
+// router gives each path one handler that chooses by method. Paths are taken as
+// they are: cleaning them would redirect out of the base path, and an escaped
+// slash is none.
+func (a *api) router() *mux.Router {
+	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	router.NotFoundHandler = http.HandlerFunc(httpkit.NotFound)
+	paths := map[string]methods{}
+	for _, route := range a.routes() {
+		path := a.base + strings.ReplaceAll(route.path, "{id}", "{id:[A-Za-z0-9_-]+}")
+		if paths[path] == nil {
+			paths[path] = methods{}
+			router.Handle(path, paths[path])
+		}
+		serve := httpkit.LogRoute(a.log, route.path, a.endpoint(route.serve))
+		paths[path][route.method] = serve
+		if route.method == http.MethodGet {
+			paths[path][http.MethodHead] = serve
+		}
+	}
+	return router
+}
+
+// methods is what one path answers.
+type methods map[string]http.Handler
+
+func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if serve := m[r.Method]; serve != nil {
+		serve.ServeHTTP(w, r)
+		return
+	}
+	httpkit.MethodNotAllowed(m.allow())(w, r)
+}
+
+func (m methods) allow() string {
+	var names []string
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// endpoint finds the actor and answers errors.
+func (a *api) endpoint(serve verb) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		by, err := a.actor(r)
+		switch {
+		case errors.Is(err, enrollment.ErrForbidden), err == nil && (by.Site == "" || by.ID == ""):
+			httpkit.WriteProblem(w, r, httpkit.ProblemOf(enrollment.ErrForbidden))
+		case err != nil:
+			httpkit.WriteProblem(w, r, httpkit.Problem{
+				Status: http.StatusUnauthorized, Code: httpkit.CodeUnauthenticated,
+				Detail: "No administrator is signed in.", Challenge: `Bearer realm="administration"`,
+			})
+		default:
+			if err := serve(w, r, by); err != nil {
+				a.fail(w, r, err)
+			}
+		}
+	})
+}
+
+// fail answers an error. Its text goes to the log alone, and only where the
+// fault is not the client's.
+func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := httpkit.ProblemOf(err)
+	if p.Status == http.StatusGone && strings.HasPrefix(p.Code, "invitation_") {
+		// Gone is what the holder of a link is told. Here the invitation is still
+		// to be seen, and its state is what refuses.
+		p.Status = http.StatusConflict
+	}
+	if p.Status >= http.StatusInternalServerError {
+		a.log.ErrorContext(r.Context(), "adminhttp: request failed", "error", err, "request_id", httpkit.IDFrom(r.Context()))
+	}
+	httpkit.WriteProblem(w, r, p)
+}
+
+func crossOrigin(w http.ResponseWriter, r *http.Request) {
+	httpkit.WriteProblem(w, r, httpkit.Problem{
+		Status: http.StatusForbidden, Code: httpkit.CodeCrossOrigin,
+		Detail: "A page of another origin sent this request.",
+	})
+}
+
+// id is the id in the path.
+func id(r *http.Request) string { return mux.Vars(r)["id"] }
+
+// reply answers with v.
+func reply(w http.ResponseWriter, status int, v any) error {
+	httpkit.WriteJSON(w, status, v)
+	return nil
+}
