@@ -22,9 +22,9 @@ const maxSeq = 1<<53 - 1
 const touchBatch = 500
 
 // Report takes what an agent says of its device and answers how the device
-// stands. It answers a [*ValidationError] (fields "seq", "facts.NAME",
-// "inventory", "name" and so on), which counts as nothing at all,
-// [ErrTokenRefused] and [ErrDeviceGone].
+// stands. It answers [ErrTokenRefused], [ErrDeviceGone], and a
+// [*ValidationError] (fields "seq", "facts.NAME", "inventory", "name" and so
+// on), of which nothing is kept but the sign of life.
 //
 // Every report with a good token counts as contact, by the server's clock. One
 // whose Seq is not greater than the latest changes no state: it is acknowledged
@@ -35,10 +35,6 @@ const touchBatch = 500
 // What a report says and its Seq are stored together or not at all, so a report
 // that was not answered can be sent again.
 func (s *Service) Report(ctx context.Context, token credentials.Secret, r Report) (Status, error) {
-	e, err := r.evidence()
-	if err != nil {
-		return Status{}, err
-	}
 	macs := s.deviceMACs(token)
 	// Without Seq: were it stored here and the facts lost in a crash, the
 	// repetition would be refused as late.
@@ -47,6 +43,10 @@ func (s *Service) Report(ctx context.Context, token credentials.Secret, r Report
 		return Status{}, err
 	}
 	if err := s.restoreIfSilent(ctx, c); err != nil {
+		return Status{}, err
+	}
+	e, err := r.evidence()
+	if err != nil {
 		return Status{}, err
 	}
 	site, err := s.site(ctx, c.Site)
@@ -87,14 +87,18 @@ func (s *Service) Report(ctx context.Context, token credentials.Secret, r Report
 // answers a [*ValidationError], [ErrTokenRefused] and [ErrDeviceGone]. It writes
 // neither journal nor outbox unless it ends a silence.
 func (s *Service) CheckIn(ctx context.Context, token credentials.Secret, seq int64) error {
-	if seq < 0 || seq > maxSeq {
-		return invalid("seq", "out_of_range")
+	wrong := seq < 0 || seq > maxSeq
+	if wrong {
+		seq = 0 // a sign of life all the same
 	}
 	c, err := s.contact(ctx, s.deviceMACs(token), seq)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.restoreIfSilent(ctx, c)
 	}
-	return s.restoreIfSilent(ctx, c)
+	if err == nil && wrong {
+		err = invalid("seq", "out_of_range")
+	}
+	return err
 }
 
 // Unenroll notes that a device leaves by itself. Its invitation, if still

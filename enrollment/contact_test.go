@@ -64,7 +64,7 @@ func TestCheckIn(t *testing.T) {
 		_, err := w.svc.Report(w.ctx, e.Token, enrollment.Report{Seq: 9})
 		require.ErrorIs(t, err, enrollment.ErrDeviceGone)
 	})
-	t.Run("a sequence number that is none is refused and is no contact", func(t *testing.T) {
+	t.Run("a sequence number that is none is refused, and is a sign of life all the same", func(t *testing.T) {
 		w := newWorld(t)
 		e := w.active("ann")
 		before := w.contact(e.Device.ID)
@@ -72,7 +72,9 @@ func TestCheckIn(t *testing.T) {
 		for _, seq := range []int64{-1, 1 << 53} {
 			require.Equal(t, "invalid", enrollment.Code(w.svc.CheckIn(w.ctx, e.Token, seq)))
 		}
+		before.At = w.clock.Now()
 		require.Equal(t, before, w.contact(e.Device.ID))
+		require.ErrorIs(t, w.svc.CheckIn(w.ctx, credentials.SecretString("nobody's"), -1), enrollment.ErrTokenRefused)
 	})
 }
 
@@ -213,7 +215,10 @@ func TestReportIsChecked(t *testing.T) {
 			require.Equal(t, []enrollment.FieldError{c.want}, invalid.Fields)
 		})
 	}
-	require.Equal(t, before, w.contact(e.Device.ID), "what is malformed is not even contact")
+	before.At = w.clock.Now()
+	require.Equal(t, before, w.contact(e.Device.ID), "a sign of life, and no more")
+	_, err := w.svc.Report(w.ctx, credentials.SecretString("nobody's"), enrollment.Report{Seq: -1})
+	require.ErrorIs(t, err, enrollment.ErrTokenRefused, "a stranger is not told what is wrong with his report")
 }
 
 // An empty inventory says nothing.

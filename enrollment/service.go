@@ -76,8 +76,11 @@ func (s *Service) Check(ctx context.Context) error {
 // maxKeys is more keys than any ring has seen.
 const maxKeys = 1000
 
-// now is the time of one unit: to the microsecond, because databases keep no
-// more.
+// Now is the Service's clock, in UTC and to the microsecond, because databases
+// keep no more. What stands around a Service should go by it.
+func (s *Service) Now() time.Time { return s.now() }
+
+// now is the time of one unit.
 func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }
 
 // site asks the embedder for a site, with defaults filled in.

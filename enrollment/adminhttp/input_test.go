@@ -48,7 +48,7 @@ func TestFieldErrors(t *testing.T) {
 		{"POST /invitations", `{"users":[{"user_id":"u-1"}],"expires_at":""}`, []string{"expires_at: malformed"}},
 		{"POST /invitations", `{"users":[{"user_id":"u-1"}],"expires_at":"2020-01-01T00:00:00Z"}`, []string{"expires_at: past"}},
 		{"POST /invitations", `{"users":[{"user_id":"u-1"}],"expires_at":"0001-01-01T00:00:00Z"}`, []string{"expires_at: past"}},
-		{"POST /invitations", `{"users":[{"user_id":"u-1"}],"max_devices":-1}`, []string{"max_devices: negative"}},
+		{"POST /invitations", `{"users":[{"user_id":"u-1"}],"max_devices":-1}`, []string{"max_devices: out_of_range"}},
 		{"POST /invitations", `{"users":[{"user_id":"u-1"}],"max_devices":1000001}`, []string{"max_devices: out_of_range"}},
 		{"POST /invitations", `{"users":[{"email":"x"},{"email":"y"}],"deliver":"fax"}`, []string{"deliver: unknown", "users[0].email: malformed", "users[1].email: malformed"}},
 

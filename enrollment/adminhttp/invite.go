@@ -29,9 +29,6 @@ type inviteUser struct {
 	Name  string `json:"name"`
 }
 
-// maxDevices is the greatest limit on devices that can be asked for.
-const maxDevices = 1_000_000
-
 // requests returns one request for each person.
 func (b inviteRequest) requests(wrong *wrong) []enrollment.InviteRequest {
 	common := enrollment.InviteRequest{
@@ -57,14 +54,8 @@ func (b inviteRequest) requests(wrong *wrong) []enrollment.InviteRequest {
 		}
 		common.ExpiresAt = at
 	}
-	if b.MaxDevices > maxDevices {
-		wrong.add("max_devices", "out_of_range")
-	}
 	list := make([]enrollment.InviteRequest, len(b.Users))
 	for i, u := range b.Users {
-		if !clean(u.User) {
-			wrong.add(element("users", i)+".user_id", "malformed")
-		}
 		if _, err := credentials.CanonicalEmail(u.Email); err != nil && u.Email != "" {
 			wrong.add(element("users", i)+".email", "malformed")
 		}

@@ -1,0 +1,145 @@
+package enrollhttp
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+
+	"github.com/gorilla/mux"
+
+	"example.com/enrollkit/device"
+	"example.com/enrollkit/enrollment"
+	"example.com/enrollkit/enrollment/internal/httpkit"
+)
+
+// maxForm is the greatest form that the accept page takes, in bytes.
+const maxForm = 4 << 10
+
+// invitationPage shows the offer. It changes nothing; that it was fetched is
+// noted beside the invitation, and whether that worked is no matter.
+func (h *handler) invitationPage(w http.ResponseWriter, r *http.Request) {
+	token := mux.Vars(r)["token"]
+	offer, err := h.svc.Peek(r.Context(), token)
+	if err != nil {
+		h.refuse(w, r, offer.Site, err)
+		return
+	}
+	if err := h.svc.RecordFetch(r.Context(), token); err != nil {
+		h.log.WarnContext(r.Context(), "fetch not noted", "code", enrollment.Code(err), "request_id", httpkit.IDFrom(r.Context()))
+	}
+	view := h.invitationView(r, offer, token+"/", enrollment.AcceptRequest{})
+	h.render(w, http.StatusOK, invitationFile, view.Lang, view)
+}
+
+// accept notes what a person chose and answers with what to do next. A device
+// that was not named is the one the form came from.
+func (h *handler) accept(w http.ResponseWriter, r *http.Request) {
+	token := mux.Vars(r)["token"]
+	form, err := readForm(w, r)
+	if err != nil {
+		h.refuse(w, r, enrollment.Site{}, err)
+		return
+	}
+	choice := enrollment.AcceptRequest{
+		Ownership: device.Ownership(form.Get("ownership")), Platform: device.Platform(form.Get("platform")),
+	}
+	if machine := detect(r.Header); choice.Platform == "" && len(machine.platforms) == 1 {
+		choice.Platform = machine.platforms[0]
+	}
+	accepted, err := h.svc.Accept(r.Context(), token, choice)
+	if _, invalid := errors.AsType[*enrollment.ValidationError](err); invalid && !wantsJSON(r.Header) {
+		h.askAgain(w, r, token, choice)
+		return
+	}
+	if err != nil {
+		offer, _ := h.svc.Peek(r.Context(), token) // for the name and the support of its site, if it has one
+		h.refuse(w, r, offer.Site, err)
+		return
+	}
+	view := h.nextView(r, accepted)
+	h.render(w, http.StatusOK, nextFile, view.Lang, view)
+}
+
+// askAgain shows the form once more and says what is missing.
+func (h *handler) askAgain(w http.ResponseWriter, r *http.Request, token string, choice enrollment.AcceptRequest) {
+	offer, err := h.svc.Peek(r.Context(), token)
+	if err != nil {
+		h.refuse(w, r, offer.Site, err)
+		return
+	}
+	view := h.invitationView(r, offer, "", choice)
+	view.Mistake = view.T("invitation.mistake")
+	h.render(w, http.StatusUnprocessableEntity, invitationFile, view.Lang, view)
+}
+
+// readForm reads a form as browsers send it. A field that comes twice is no
+// form of ours; fields that nobody asked for are left alone.
+func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/x-www-form-urlencoded" {
+		return nil, &httpkit.BodyError{Status: http.StatusUnsupportedMediaType, Code: httpkit.CodeUnsupported, Detail: "The body has to be application/x-www-form-urlencoded."}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, &httpkit.BodyError{Status: http.StatusRequestEntityTooLarge, Code: httpkit.CodeTooLarge, Detail: "The body is too large."}
+	}
+	var form url.Values
+	if err == nil {
+		form, err = url.ParseQuery(string(body))
+	}
+	if err != nil || len(form["ownership"]) > 1 || len(form["platform"]) > 1 {
+		return nil, &httpkit.BodyError{Status: http.StatusBadRequest, Code: codeBadForm, Detail: "The form is malformed."}
+	}
+	return form, nil
+}
+
+// codeBadForm is the code of a body that is no form.
+const codeBadForm = "bad_form"
+
+// ownPagesOnly refuses what another site's page made a browser send.
+//
+// Since our pages send no referrer, a browser that does not know Sec-Fetch-Site
+// sends "Origin: null" with our own form. Such a request passes: whoever has the
+// token in its address could open the page as well.
+func (h *handler) ownPagesOnly(next http.HandlerFunc) http.HandlerFunc {
+	protection := http.NewCrossOriginProtection()
+	return func(w http.ResponseWriter, r *http.Request) {
+		blind := r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "null"
+		if !blind && protection.Check(r) != nil {
+			h.answer(w, r, enrollment.Site{}, httpkit.Problem{
+				Status: http.StatusForbidden, Code: httpkit.CodeCrossOrigin, Detail: "The request came from another site's page.",
+			})
+			return
+		}
+		next(w, r)
+	}
+}
+
+// problemTexts are the pages for the codes that a person may meet; every other
+// code has the page of its kind.
+var problemTexts = map[string]string{
+	"invitation_unknown":         "unknown",
+	"invitation_deactivated":     "deactivated",
+	"invitation_expired":         "expired",
+	"invitation_exhausted":       "exhausted",
+	httpkit.CodeNotFound:         "not_found",
+	httpkit.CodeMethodNotAllowed: "method",
+	httpkit.CodeCrossOrigin:      "cross_origin",
+	httpkit.CodeUnavailable:      "unavailable",
+	"paced":                      "unavailable",
+}
+
+// problemPage says p to a person.
+func (h *handler) problemPage(w http.ResponseWriter, r *http.Request, site enrollment.Site, p httpkit.Problem) {
+	key, known := problemTexts[p.Code]
+	if !known {
+		key = "failed"
+	}
+	v := problemView{frame: h.frame(r, site)}
+	v.Title, v.Text = v.T(key+".title"), v.T(key+".text")
+	v.Ask = p.Status == http.StatusGone || p.Code == "invitation_unknown"
+	httpkit.WriteProblemHeaders(w, p)
+	h.render(w, p.Status, problemFile, v.Lang, v)
+}
