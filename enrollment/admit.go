@@ -351,6 +351,9 @@ func (u *unit) vacate(ctx context.Context, d device.Device) error {
 		return nil
 	}
 	inv, err := u.Invitations().Lock(ctx, d.Site, d.Invitation)
+	if errors.Is(err, ErrNotFound) {
+		return nil // its row was erased; nothing counts there any more
+	}
 	if err != nil {
 		return err
 	}

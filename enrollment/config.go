@@ -44,8 +44,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
-	// Rand makes ids and secrets. Defaults to crypto/rand.Reader. Tests alone
-	// have a reason to set it.
+	// Rand makes ids and secrets; it must be safe for concurrent use. Defaults
+	// to crypto/rand.Reader. Tests alone have a reason to set it.
 	Rand io.Reader
 
 	// SweepEvery is the pace of the sweeper in Run. Defaults to 15 s; a state

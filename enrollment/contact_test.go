@@ -183,6 +183,35 @@ func TestReport(t *testing.T) {
 	})
 }
 
+// A report that is under way while the hardware enrolls again belongs to the
+// old generation, and must not touch the new one.
+func TestReportOfAnEndedGeneration(t *testing.T) {
+	w := newWorld(t)
+	inv := w.invite("ann")
+	same := func(r *enrollment.EnrollRequest) { r.Device.Hardware.Serial = "SAME" }
+	old := w.enroll(inv, same)
+	between := &hooked{Storage: w.store, before: func() { w.enroll(inv, same) }}
+	_, err := w.over(between).Report(w.ctx, old.Token, enrollment.Report{Seq: 1, Facts: complete()})
+	require.ErrorIs(t, err, enrollment.ErrTokenRefused)
+	require.Empty(t, w.device(old.Device.ID).Facts)
+	require.Zero(t, w.contact(old.Device.ID).Seq)
+}
+
+// Where several sources speak of one fact, the agent's repetition is newer
+// evidence than what another source saw before it.
+func TestRepeatedReportAgainstAnotherSource(t *testing.T) {
+	w := newWorld(t)
+	e := w.active("ann")
+	w.observe(device.Observation{Site: "acme", Device: e.Device.ID, Source: "mdm", At: w.clock.Now(), Facts: map[device.Fact]bool{device.WorkProfile: true}})
+	events := len(w.events(e.Device.ID))
+	w.clock.Advance(time.Hour)
+	seen := w.clock.Now().Add(-time.Minute)
+	w.report(e, enrollment.Report{Seq: 2, Facts: complete()})
+	status := w.observe(device.Observation{Site: "acme", Device: e.Device.ID, Source: "mdm", At: seen, Facts: map[device.Fact]bool{device.WorkProfile: false}})
+	require.Equal(t, device.Active, status.State)
+	require.Len(t, w.events(e.Device.ID), events)
+}
+
 func TestReportIsChecked(t *testing.T) {
 	w := newWorld(t)
 	e := w.active("ann")

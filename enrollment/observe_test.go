@@ -101,6 +101,13 @@ func TestObserve(t *testing.T) {
 		require.Equal(t, before, w.device(e.Device.ID))
 		w.checkHistory(e.Device.ID)
 	})
+	t.Run("a silent one that left is not restored first", func(t *testing.T) {
+		w := newWorld(t)
+		e := w.unresponsive("ann")
+		w.observe(device.Observation{Site: "acme", Device: e.Device.ID, Source: "mdm", At: w.clock.Now(), Left: true})
+		require.Equal(t, []string{device.EventUnenrolled}, w.types(e.Device.ID)[3:])
+		require.False(t, w.contact(e.Device.ID).Silent)
+	})
 	t.Run("what is from before the latest enrollment says nothing of it", func(t *testing.T) {
 		w := newWorld(t)
 		inv := w.invite("ann")

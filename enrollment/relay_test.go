@@ -287,6 +287,9 @@ func TestNoMessageIsLost(t *testing.T) {
 				require.Greater(t, n, 5)
 				break
 			}
+			if err == nil { // then it has noted what became of it
+				require.Zero(t, w.outbox(inv)[0].LeaseUntil, "call %d", n)
+			}
 			w.clock.Advance(time.Hour)
 			w.deliver()
 			mails := w.mail.all()
@@ -422,6 +425,10 @@ func TestOutboxAndJournalHoldReferencesOnly(t *testing.T) {
 	}
 }
 
+type delivererFunc func(context.Context, enrollment.Mail) error
+
+func (f delivererFunc) Deliver(ctx context.Context, m enrollment.Mail) error { return f(ctx, m) }
+
 func TestRun(t *testing.T) {
 	t.Run("delivers, sweeps and numbers the journal until its context ends", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -433,11 +440,12 @@ func TestRun(t *testing.T) {
 			e := w.active("ann")
 			synctest.Wait() // the commit wakes the relay; no time has passed
 			require.Len(t, w.mail.all(), 1)
-			time.Sleep(enrollment.DefaultUnresponsiveAfter + time.Minute)
-			require.Equal(t, device.Unresponsive, w.device(e.Device.ID).State)
+			time.Sleep(3 * time.Second) // a turn of the relay, none of the sweeper
 			page, err := w.svc.Events(w.ctx, w.by, 0, 0)
 			require.NoError(t, err)
 			require.NotEmpty(t, page.Events)
+			time.Sleep(enrollment.DefaultUnresponsiveAfter + time.Minute)
+			require.Equal(t, device.Unresponsive, w.device(e.Device.ID).State)
 			cancel()
 			require.NoError(t, <-ended)
 		})
@@ -447,13 +455,30 @@ func TestRun(t *testing.T) {
 			w := newWorld(t, func(c *enrollment.Config) { c.Now = time.Now })
 			inv := w.invite("ann")
 			ctx, cancel := context.WithCancel(w.ctx)
-			w.mail.failing(func(enrollment.Mail) error {
+			w.cfg.Deliverer = delivererFunc(func(ctx context.Context, _ enrollment.Mail) error {
 				cancel()
 				time.Sleep(time.Second)
-				return nil
+				return ctx.Err()
 			})
-			require.NoError(t, w.svc.Run(ctx))
+			require.NoError(t, w.over(w.store).Run(ctx))
 			require.Equal(t, enrollment.MessageDone, w.outbox(inv)[0].Status)
+		})
+	})
+	t.Run("what takes too long then is broken off, and noted", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, func(c *enrollment.Config) { c.Now = time.Now })
+			inv := w.invite("ann")
+			ctx, cancel := context.WithCancel(w.ctx)
+			w.cfg.Deliverer = delivererFunc(func(ctx context.Context, _ enrollment.Mail) error {
+				cancel()
+				<-ctx.Done()
+				return ctx.Err()
+			})
+			began := time.Now()
+			require.NoError(t, w.over(w.store).Run(ctx))
+			require.LessOrEqual(t, time.Since(began), 10*time.Second)
+			m := w.outbox(inv)[0]
+			require.Equal(t, []any{enrollment.MessageWaiting, "deliverer_failed"}, []any{m.Status, m.Cause})
 		})
 	})
 	t.Run("trouble is logged by its code and tried again", func(t *testing.T) {

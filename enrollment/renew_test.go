@@ -177,6 +177,15 @@ func TestAutomaticRenewals(t *testing.T) {
 		w.deliver()
 		require.Len(t, w.renewals(), 2)
 	})
+	t.Run("a renewal of an earlier silence is not one of the next", func(t *testing.T) {
+		w, e, _ := begin(t)
+		w.deliver()
+		require.NoError(t, w.svc.CheckIn(w.ctx, e.Token, 0))
+		w.clock.Advance(enrollment.DefaultUnresponsiveAfter + time.Second)
+		require.Equal(t, 1, w.sweep())
+		w.deliver() // both are due
+		require.Len(t, w.renewals(), 2)
+	})
 	t.Run("they end when the site turns them off", func(t *testing.T) {
 		w, _, _ := begin(t)
 		w.deliver()

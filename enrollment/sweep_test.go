@@ -84,6 +84,31 @@ func TestSweepSilent(t *testing.T) {
 	})
 }
 
+// One that is told to go while the sweeper comes by is leaving, not silent.
+func TestSweepSilentMeetsRemove(t *testing.T) {
+	w := newWorld(t)
+	e := w.active("ann")
+	w.clock.Advance(enrollment.DefaultUnresponsiveAfter + time.Hour)
+	late := &hooked{Storage: w.store, before: func() {
+		_, err := w.svc.Remove(w.ctx, w.by, e.Device.ID)
+		require.NoError(t, err)
+	}}
+	n, err := w.over(late).Sweep(w.ctx)
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.Len(t, w.events(e.Device.ID), 3)
+	require.False(t, w.contact(e.Device.ID).Silent)
+}
+
+func TestSweepNumbersTheJournal(t *testing.T) {
+	w := newWorld(t)
+	e := w.active("ann")
+	w.sweep()
+	for _, event := range w.events(e.Device.ID) {
+		require.NotZero(t, event.SiteSeq)
+	}
+}
+
 // hooked calls before once, ahead of the first unit that writes.
 type hooked struct {
 	enrollment.Storage
@@ -141,6 +166,7 @@ func TestSweepGoesOn(t *testing.T) {
 	e := w.active("ann")
 	inv := w.invite("bob", func(r *enrollment.InviteRequest) { r.ExpiresAt = w.clock.Now().Add(time.Hour) })
 	w.clock.Advance(enrollment.DefaultUnresponsiveAfter + time.Hour)
+	w.sites.change("aaa", func(s *enrollment.Site) { s.Name = "First" })
 	w.cfg.Sites = brokenSite{w.sites}
 	n, err := w.over(w.store).Sweep(w.ctx)
 	require.ErrorIs(t, err, errSite)
@@ -155,7 +181,7 @@ func TestSweepGoesOn(t *testing.T) {
 
 var errSite = errors.New("tenant database is down")
 
-// brokenSite cannot look up "another", the site that comes after acme.
+// brokenSite can look up acme alone, which is neither the first nor the last.
 type brokenSite struct{ *sites }
 
 func (b brokenSite) Site(ctx context.Context, id string) (enrollment.Site, error) {
