@@ -289,7 +289,9 @@ type Contacts interface {
 	// ByToken returns the row whose Token is one of macs, and locks it as Get.
 	ByToken(ctx context.Context, macs []credentials.MAC) (Contact, error)
 	// Silent returns the ids of a site's devices whose slot is in one of the
-	// states given and whose last sign of life is before t, at most limit.
+	// states given and whose last sign of life is before t, at most limit. A
+	// slot's LastConnection is never ahead of its contact's At, so a store may
+	// look at the slots first.
 	Silent(ctx context.Context, site string, states []string, t time.Time, limit int) ([]string, error)
 }
 

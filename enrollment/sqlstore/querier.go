@@ -1,0 +1,45 @@
+package sqlstore
+
+import "context"
+
+// Querier runs statements, on a connection or in a transaction. It is what a
+// driver is adapted to: [SQL] and [SQLTx] adapt database/sql.
+type Querier interface {
+	// Exec runs a statement and returns how many rows it affected.
+	Exec(ctx context.Context, sql string, args ...any) (int64, error)
+	// Query runs a statement that returns rows.
+	Query(ctx context.Context, sql string, args ...any) (Rows, error)
+}
+
+// Rows is the answer of a statement. Only one is open at a time.
+type Rows interface {
+	Next() bool
+	Scan(dest ...any) error
+	Err() error
+	Close()
+}
+
+// Tx is a transaction. Nothing is called after Commit or Rollback.
+type Tx interface {
+	Querier
+	// Commit makes everything durable, or returns an error, after which
+	// nothing more is known than that it was asked for.
+	Commit(ctx context.Context) error
+	// Rollback undoes everything. If it cannot, it gives up the connection.
+	Rollback(ctx context.Context) error
+}
+
+// Database begins transactions. It is safe for concurrent use.
+type Database interface {
+	Querier
+	Begin(ctx context.Context, opts BeginOptions) (Tx, error)
+}
+
+// BeginOptions say what transaction to begin.
+type BeginOptions struct {
+	// ReadOnly says that nothing will be written.
+	ReadOnly bool
+	// Statement is the statement that begins it in the words of the dialect,
+	// such as "BEGIN IMMEDIATE". It is never empty.
+	Statement string
+}
