@@ -3,7 +3,6 @@ package enrollment
 import (
 	"context"
 	"errors"
-	"net/url"
 
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/device"
@@ -229,10 +228,7 @@ func (s *Service) nextStep(ctx context.Context, o Offer) (NextStep, error) {
 		return p.NextStep(ctx, o)
 	}
 	agent := o.Site.Agents[o.Platform]
-	step := NextStep{Platform: o.Platform, Mode: o.Mode, Action: device.InstallAgent, Agent: agent, URL: agent.StoreURL}
-	if step.URL == "" && o.Platform == device.Android && agent.Package != "" {
-		step.URL = "https://play.google.com/store/apps/details?" + url.Values{"id": {agent.Package}}.Encode()
-	}
+	step := NextStep{Platform: o.Platform, Mode: o.Mode, Action: device.InstallAgent, Agent: agent, URL: agent.InstallURL(o.Platform)}
 	if agent.OpenURL != "" {
 		step.OpenURL = credentials.SecretString(agent.OpenURL)
 	}

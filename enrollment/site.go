@@ -46,6 +46,15 @@ type Agent struct {
 	OpenURL  string // opens the installed agent; empty: unknown
 }
 
+// InstallURL returns where to install the agent on p: StoreURL, or for Android
+// Google Play by Package; empty if neither is known.
+func (a Agent) InstallURL(p device.Platform) string {
+	if a.StoreURL != "" || p != device.Android || a.Package == "" {
+		return a.StoreURL
+	}
+	return "https://play.google.com/store/apps/details?" + url.Values{"id": {a.Package}}.Encode()
+}
+
 // Policy is what a site may set. Zero fields mean the default.
 type Policy struct {
 	Credentials credentials.Policy
