@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 const (
@@ -65,21 +66,11 @@ func ParseOneTimePassword(s string) (Secret, error) {
 	var text [OneTimePasswordLength]byte
 	n := 0
 	for i := range len(s) {
-		c := s[i]
-		if 'a' <= c && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		switch c {
-		case ' ', '-':
+		if s[i] == ' ' || s[i] == '-' {
 			continue
-		case 'O':
-			c = '0'
-		case 'I', 'L':
-			c = '1'
 		}
-		digit := '0' <= c && c <= '9'
-		letter := 'A' <= c && c <= 'Z' && c != 'U'
-		if n == len(text) || !digit && !letter {
+		c, ok := crockfordSymbol(s[i])
+		if n == len(text) || !ok {
 			return Secret{}, ErrMalformed
 		}
 		text[n] = c
@@ -89,6 +80,43 @@ func ParseOneTimePassword(s string) (Secret, error) {
 		return Secret{}, ErrMalformed
 	}
 	return NewSecret(text[:]), nil
+}
+
+// GroupOneTimePassword returns a one-time password in groups of four, as people
+// read and type it: "ABCD-EFGH-JKMN-PQRS". [ParseOneTimePassword] reads the
+// result back. A string that is not a bare one-time password is returned as it
+// is.
+func GroupOneTimePassword(password string) string {
+	if len(password) != OneTimePasswordLength {
+		return password
+	}
+	var out [OneTimePasswordLength + 3]byte
+	dst := out[:0]
+	for i := range len(password) {
+		if strings.IndexByte(crockford, password[i]) < 0 {
+			return password
+		}
+		if i > 0 && i%4 == 0 {
+			dst = append(dst, '-')
+		}
+		dst = append(dst, password[i])
+	}
+	return string(dst)
+}
+
+// crockfordSymbol reads one character by Crockford's rules: any case, O as 0, I
+// and L as 1. It reports false for what is no symbol, such as U.
+func crockfordSymbol(c byte) (byte, bool) {
+	if 'a' <= c && c <= 'z' {
+		c -= 'a' - 'A'
+	}
+	switch c {
+	case 'O':
+		c = '0'
+	case 'I', 'L':
+		c = '1'
+	}
+	return c, strings.IndexByte(crockford, c) >= 0
 }
 
 // reproduce derives the raw bytes of one secret of one row.

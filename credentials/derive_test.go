@@ -18,6 +18,12 @@ func TestADerivedSecretIsReproducedFromItsRowAndNothingElse(t *testing.T) {
 		*credentials.Keyring, uint32, string, string, int, []byte) (credentials.Secret, error){
 		"device token":      credentials.DeviceToken,
 		"one-time password": credentials.OneTimePassword,
+		"one-time user name": func(
+			ring *credentials.Keyring, keyID uint32, site, owner string, generation int, nonce []byte,
+		) (credentials.Secret, error) {
+			name, err := credentials.OneTimeUsername(ring, keyID, site, owner, generation, nonce)
+			return credentials.SecretString(name), err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want, err := derive(ring, 1, "s", "o", 1, nonce)
@@ -99,4 +105,36 @@ func TestAOneTimePasswordIsReadByCrockfordsRules(t *testing.T) {
 		require.NoError(t, err, c.in)
 		require.Equal(t, c.want, pw.Reveal())
 	}
+}
+
+func TestAOneTimePasswordIsShownInGroups(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"ABCDEFGHJKMNPQRS", "ABCD-EFGH-JKMN-PQRS"},
+		{"0000000000000000", "0000-0000-0000-0000"},
+		{"", ""},
+		{"ABCDEFGHJKMNPQR", "ABCDEFGHJKMNPQR"},
+		{"abcdefghjkmnpqrs", "abcdefghjkmnpqrs"},
+		{"ABCD-EFGH-JKMN-PQRS", "ABCD-EFGH-JKMN-PQRS"},
+		{"ABCDEFGHJKMNPQRU", "ABCDEFGHJKMNPQRU"},
+		{"[redacted]", "[redacted]"},
+	} {
+		require.Equal(t, c.want, credentials.GroupOneTimePassword(c.in))
+	}
+}
+
+func FuzzParseOneTimePassword(f *testing.F) {
+	for _, s := range []string{"ABCDEFGHJKMNPQRS", "abcd-efgh-jkmn-pqrs", "OIL0 OIL0 OIL0 OIL0", "u", "\u212a"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		pw, err := credentials.ParseOneTimePassword(s)
+		if err != nil {
+			require.Equal(t, credentials.ErrMalformed, err)
+			return
+		}
+		require.Regexp(t, `^[0-9A-HJKMNP-TV-Z]{16}$`, pw.Reveal())
+		again, err := credentials.ParseOneTimePassword(strings.ToLower(credentials.GroupOneTimePassword(pw.Reveal())))
+		require.NoError(t, err)
+		require.True(t, again.Equal(pw), "what is shown can be typed")
+	})
 }

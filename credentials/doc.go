@@ -7,9 +7,10 @@
 // # Secrets
 //
 // A [Secret] cannot print, log or marshal itself; [Secret.Reveal] is the only
-// way out, so that a review can find every place where one leaves. [NewToken]
-// and [NewPIN] make secrets, [ParseToken] and [ParsePIN] read what people and
-// clients send. Errors never contain the input.
+// way out, so that a review can find every place where one leaves. [NewToken],
+// [NewPIN] and [NewPasscode] make secrets, [ParseToken], [ParsePIN] and
+// [ParsePasscode] read what people and clients send. Errors never contain the
+// input.
 //
 // # At rest
 //
@@ -19,13 +20,15 @@
 // [Keyring.Seal] encrypts what an administrator or a mail must repeat, bound by
 // [AAD] to its row. Nodes that face the public get [Keyring.Public], which has
 // no sealing root. What only has to be reproduced ([DeviceToken],
-// [OneTimePassword]) is derived from a key and a nonce and never stored.
+// [OneTimePassword] with its [OneTimeUsername]) is derived from a key and a
+// nonce and never stored.
 //
 // # Guessing
 //
 // A [Limit] and a [Counter] are the arithmetic of every guess budget, pace and
-// lockout; [Policy] holds the numbers of a site. Spend a try and commit it
-// before comparing; give it back with [Counter.Refund] after the right answer.
+// lockout; [Policy] holds the numbers of a site, and [Policy.Odds] computes what
+// they leave to a guesser. Spend a try and commit it before comparing; give it
+// back with [Counter.Refund] after the right answer.
 //
 // # Showing
 //

@@ -12,13 +12,16 @@ import (
 // Off turns a pace of a [Policy] off. Zero cannot say that: it means the default.
 const Off = -1
 
+const day = 24 * time.Hour
+
 // ErrInvalidPolicy is what every [PolicyError] unwraps to.
 var ErrInvalidPolicy = errors.New("credentials: invalid policy")
 
 // Policy holds the numbers of one site. The zero value is the recommended
 // policy: a field left at zero means its default, and [Off] turns off those that
 // can be. The defaults come from the threat model's guessing odds: whatever the
-// number of sources, a guesser has at most 2^-22 per PIN, for ever.
+// number of sources, a guesser has at most 2^-22 per PIN, for ever. [Policy.Odds]
+// computes what any policy leaves to a guesser.
 type Policy struct {
 	// PINDigits is the length of new PINs. Defaults to DefaultPINDigits; 8 to 12.
 	PINDigits int
@@ -59,6 +62,79 @@ type Policy struct {
 	// PINAlert is the number of wrong tries on one PIN at which administrators
 	// are told. Defaults to 5; 1 to PINBudget, or Off.
 	PINAlert int
+
+	// PasscodeAlert is the number of wrong company passcodes in PasscodeWindow at
+	// which administrators are told. Defaults to 10; 1 to PasscodeLock, or Off.
+	PasscodeAlert int
+
+	// PasscodeLock is the number of wrong company passcodes in PasscodeWindow that
+	// closes self-service until another is generated. Defaults to 100; 10 to 1000.
+	// It cannot be turned off.
+	PasscodeLock int
+
+	// PasscodeWindow defaults to 24 hours; an hour to 30 days.
+	PasscodeWindow time.Duration
+
+	// PasscodeSourceCap is how many wrong company passcodes of one source network
+	// count towards PasscodeLock in PasscodeSourceWindow, so that neither an
+	// outsider nor a crowded office closes the door; what it tries beyond is
+	// compared at the pace of PasscodeSlow and shown. Defaults to a tenth of
+	// PasscodeLock, at most 10; 1 to half of PasscodeLock, or Off: every try
+	// counts, and one source can lock.
+	//
+	// Half, because windows are fixed: across the end of its own, a source can
+	// put twice its cap less one into one PasscodeWindow that another began. Up to
+	// half, locking takes at least two sources whatever they do.
+	PasscodeSourceCap int
+
+	// PasscodeSourceWindow defaults to PasscodeWindow; from that to 30 days. A
+	// shorter one would let a source count anew before the lock's window ends.
+	PasscodeSourceWindow time.Duration
+
+	// PasscodeSlow is the time between two wrong company passcodes of a source
+	// that has spent its cap. Defaults to 1 minute; a second to 24 hours.
+	PasscodeSlow time.Duration
+
+	// PasscodePace is how many wrong company passcodes one e-mail address, known
+	// or not, may cost in PasscodePaceWindow. Defaults to 5; 1 to 1000 or Off.
+	PasscodePace int
+
+	// PasscodePaceWindow defaults to 15 minutes; a second to 24 hours.
+	PasscodePaceWindow time.Duration
+
+	// GlobalPace is how many self-service tries a host takes per second, over all
+	// its sites. Defaults to 50; 1 to 100000 or Off. The host's own policy counts,
+	// not that of the site a try belongs to.
+	GlobalPace int
+
+	// MailboxCap is how many self-service mails one mailbox gets in MailboxWindow.
+	// Defaults to 3; 1 to 100. It cannot be turned off.
+	MailboxCap int
+
+	// MailboxWindow defaults to an hour; a minute to 24 hours.
+	MailboxWindow time.Duration
+
+	// OneTimeBudget is how many wrong tries one one-time login survives. Defaults
+	// to 10; 1 to 100. It cannot be turned off.
+	OneTimeBudget int
+
+	// OneTimePace is how many wrong tries one user name, known or not, may cost in
+	// OneTimePaceWindow. Defaults to 5; 1 to 1000 or Off.
+	OneTimePace int
+
+	// OneTimePaceWindow defaults to 15 minutes; a second to 24 hours.
+	OneTimePaceWindow time.Duration
+
+	// OneTimeTTL is how long a one-time login can be used. Defaults to 24 hours,
+	// which is also what NIST SP 800-63B allows a code sent by e-mail; a minute to
+	// 24 hours.
+	OneTimeTTL time.Duration
+
+	// LoginReservation is how long a one-time login that was checked stays with
+	// the device that checked it, until it is consumed or free again. Defaults to
+	// 10 minutes or OneTimeTTL, if that is less; a second to an hour, at most
+	// OneTimeTTL.
+	LoginReservation time.Duration
 }
 
 // PolicyError says which field of a [Policy] is out of bounds. It unwraps to
@@ -96,9 +172,25 @@ func (p Policy) WithDefaults() Policy {
 	orInt(&p.SourcePace, 10)
 	orTime(&p.SourceWindow, 15*time.Minute)
 	orInt(&p.PINSiteBudget, 300)
-	orTime(&p.PINSiteWindow, 30*24*time.Hour)
+	orTime(&p.PINSiteWindow, 30*day)
 	orTime(&p.PINSiteSlow, 10*time.Minute)
 	orInt(&p.PINAlert, min(5, max(p.PINBudget, 1)))
+	orInt(&p.PasscodeLock, 100)
+	orInt(&p.PasscodeAlert, min(10, max(p.PasscodeLock, 1)))
+	orTime(&p.PasscodeWindow, day)
+	orInt(&p.PasscodeSourceCap, min(10, max(p.PasscodeLock/10, 1)))
+	orTime(&p.PasscodeSourceWindow, p.PasscodeWindow)
+	orTime(&p.PasscodeSlow, time.Minute)
+	orInt(&p.PasscodePace, 5)
+	orTime(&p.PasscodePaceWindow, 15*time.Minute)
+	orInt(&p.GlobalPace, 50)
+	orInt(&p.MailboxCap, 3)
+	orTime(&p.MailboxWindow, time.Hour)
+	orInt(&p.OneTimeBudget, 10)
+	orInt(&p.OneTimePace, 5)
+	orTime(&p.OneTimePaceWindow, 15*time.Minute)
+	orTime(&p.OneTimeTTL, day)
+	orTime(&p.LoginReservation, min(10*time.Minute, max(p.OneTimeTTL, time.Second)))
 	return p
 }
 
@@ -106,23 +198,45 @@ func (p Policy) WithDefaults() Policy {
 // nil or the [PolicyError] of each wrong field, joined.
 func (p Policy) Validate() error {
 	p = p.WithDefaults()
-	const day = 24 * time.Hour
 	var errs []error
-	check := func(field string, value, lo, hi int64, canBeOff bool) {
+	count := func(field string, value, lo, hi int, canBeOff bool) {
 		if (value < lo || value > hi) && !(canBeOff && value == Off) {
-			errs = append(errs, &PolicyError{field, value, lo, hi})
+			errs = append(errs, &PolicyError{field, int64(value), int64(lo), int64(hi)})
 		}
 	}
-	check("PINDigits", int64(p.PINDigits), MinPINDigits, MaxPINDigits, false)
-	check("PINBudget", int64(p.PINBudget), 1, 100, false)
-	check("PINPace", int64(p.PINPace), 1, 1000, true)
-	check("PINPaceWindow", int64(p.PINPaceWindow), int64(time.Second), int64(day), false)
-	check("SourcePace", int64(p.SourcePace), 1, 100_000, true)
-	check("SourceWindow", int64(p.SourceWindow), int64(time.Second), int64(day), false)
-	check("PINSiteBudget", int64(p.PINSiteBudget), 1, 1_000_000, true)
-	check("PINSiteWindow", int64(p.PINSiteWindow), int64(time.Second), int64(366*day), false)
-	check("PINSiteSlow", int64(p.PINSiteSlow), int64(time.Second), int64(day), true)
-	check("PINAlert", int64(p.PINAlert), 1, int64(max(p.PINBudget, 1)), true)
+	span := func(field string, value, lo, hi time.Duration, canBeOff bool) {
+		if (value < lo || value > hi) && !(canBeOff && value == Off) {
+			errs = append(errs, &PolicyError{field, int64(value), int64(lo), int64(hi)})
+		}
+	}
+	count("PINDigits", p.PINDigits, MinPINDigits, MaxPINDigits, false)
+	count("PINBudget", p.PINBudget, 1, 100, false)
+	count("PINPace", p.PINPace, 1, 1000, true)
+	span("PINPaceWindow", p.PINPaceWindow, time.Second, day, false)
+	count("SourcePace", p.SourcePace, 1, 100_000, true)
+	span("SourceWindow", p.SourceWindow, time.Second, day, false)
+	count("PINSiteBudget", p.PINSiteBudget, 1, 1_000_000, true)
+	span("PINSiteWindow", p.PINSiteWindow, time.Second, 366*day, false)
+	span("PINSiteSlow", p.PINSiteSlow, time.Second, day, true)
+	count("PINAlert", p.PINAlert, 1, max(p.PINBudget, 1), true)
+	count("PasscodeAlert", p.PasscodeAlert, 1, max(p.PasscodeLock, 1), true)
+	count("PasscodeLock", p.PasscodeLock, 10, 1000, false)
+	span("PasscodeWindow", p.PasscodeWindow, time.Hour, 30*day, false)
+	count("PasscodeSourceCap", p.PasscodeSourceCap, 1, max(p.PasscodeLock/2, 1), true)
+	// A window that is itself out of bounds is no bound for another, so that one
+	// mistake is reported once.
+	span("PasscodeSourceWindow", p.PasscodeSourceWindow, min(p.PasscodeWindow, 30*day), max(p.PasscodeWindow, 30*day), false)
+	span("PasscodeSlow", p.PasscodeSlow, time.Second, day, false)
+	count("PasscodePace", p.PasscodePace, 1, 1000, true)
+	span("PasscodePaceWindow", p.PasscodePaceWindow, time.Second, day, false)
+	count("GlobalPace", p.GlobalPace, 1, 100_000, true)
+	count("MailboxCap", p.MailboxCap, 1, 100, false)
+	span("MailboxWindow", p.MailboxWindow, time.Minute, day, false)
+	count("OneTimeBudget", p.OneTimeBudget, 1, 100, false)
+	count("OneTimePace", p.OneTimePace, 1, 1000, true)
+	span("OneTimePaceWindow", p.OneTimePaceWindow, time.Second, day, false)
+	span("OneTimeTTL", p.OneTimeTTL, time.Minute, day, false)
+	span("LoginReservation", p.LoginReservation, time.Second, max(min(time.Hour, p.OneTimeTTL), time.Second), false)
 	return errors.Join(errs...)
 }
 

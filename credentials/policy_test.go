@@ -21,7 +21,13 @@ func TestTheZeroPolicyIsTheRecommendedOne(t *testing.T) {
 		PINPace: 5, PINPaceWindow: 15 * time.Minute,
 		SourcePace: 10, SourceWindow: 15 * time.Minute,
 		PINSiteBudget: 300, PINSiteWindow: 720 * time.Hour, PINSiteSlow: 10 * time.Minute,
-		PINAlert: 5,
+		PINAlert:      5,
+		PasscodeAlert: 10, PasscodeLock: 100, PasscodeWindow: 24 * time.Hour,
+		PasscodeSourceCap: 10, PasscodeSourceWindow: 24 * time.Hour, PasscodeSlow: time.Minute,
+		PasscodePace: 5, PasscodePaceWindow: 15 * time.Minute,
+		GlobalPace: 50, MailboxCap: 3, MailboxWindow: time.Hour,
+		OneTimeBudget: 10, OneTimePace: 5, OneTimePaceWindow: 15 * time.Minute,
+		OneTimeTTL: 24 * time.Hour, LoginReservation: 10 * time.Minute,
 	}, p.WithDefaults())
 	require.Equal(t, p.WithDefaults(), p.WithDefaults().WithDefaults())
 	require.LessOrEqual(t, math.Log2(float64(p.WithDefaults().PINBudget)/1e8), -22.0, "threat model: 2^-22 per PIN")
@@ -29,7 +35,7 @@ func TestTheZeroPolicyIsTheRecommendedOne(t *testing.T) {
 }
 
 func TestAPolicyOutOfBoundsNamesItsField(t *testing.T) {
-	const off = credentials.Off
+	const off, day = credentials.Off, 24 * time.Hour
 	for _, c := range []struct {
 		field string
 		p     credentials.Policy
@@ -48,13 +54,44 @@ func TestAPolicyOutOfBoundsNamesItsField(t *testing.T) {
 		{"PINSiteWindow", credentials.Policy{PINSiteWindow: off}},
 		{"PINSiteSlow", credentials.Policy{PINSiteSlow: -2}},
 		{"PINAlert", credentials.Policy{PINAlert: 21}},
+		{"PasscodeAlert", credentials.Policy{PasscodeAlert: 101}},
+		{"PasscodeAlert", credentials.Policy{PasscodeLock: 20, PasscodeAlert: 21}},
+		{"PasscodeLock", credentials.Policy{PasscodeLock: 9}},
+		{"PasscodeLock", credentials.Policy{PasscodeLock: 1001}},
+		{"PasscodeLock", credentials.Policy{PasscodeLock: off}},
+		{"PasscodeWindow", credentials.Policy{PasscodeWindow: 59 * time.Minute}},
+		{"PasscodeWindow", credentials.Policy{PasscodeWindow: 31 * day}},
+		{"PasscodeWindow", credentials.Policy{PasscodeWindow: off}},
+		{"PasscodeSourceCap", credentials.Policy{PasscodeSourceCap: 51}},
+		{"PasscodeSourceCap", credentials.Policy{PasscodeLock: 10, PasscodeSourceCap: 6}},
+		{"PasscodeSourceCap", credentials.Policy{PasscodeSourceCap: -2}},
+		{"PasscodeSourceWindow", credentials.Policy{PasscodeSourceWindow: time.Hour}},
+		{"PasscodeSourceWindow", credentials.Policy{PasscodeWindow: 2 * day, PasscodeSourceWindow: day}},
+		{"PasscodeSourceWindow", credentials.Policy{PasscodeSourceWindow: 31 * day}},
+		{"PasscodeSourceWindow", credentials.Policy{PasscodeSourceWindow: off}},
+		{"PasscodeSlow", credentials.Policy{PasscodeSlow: off}},
+		{"PasscodeSlow", credentials.Policy{PasscodeSlow: 25 * time.Hour}},
+		{"PasscodePace", credentials.Policy{PasscodePace: 1001}},
+		{"PasscodePaceWindow", credentials.Policy{PasscodePaceWindow: off}},
+		{"GlobalPace", credentials.Policy{GlobalPace: 100_001}},
+		{"MailboxCap", credentials.Policy{MailboxCap: off}},
+		{"MailboxCap", credentials.Policy{MailboxCap: 101}},
+		{"MailboxWindow", credentials.Policy{MailboxWindow: time.Second}},
+		{"OneTimeBudget", credentials.Policy{OneTimeBudget: off}},
+		{"OneTimeBudget", credentials.Policy{OneTimeBudget: 101}},
+		{"OneTimePace", credentials.Policy{OneTimePace: -2}},
+		{"OneTimePaceWindow", credentials.Policy{OneTimePaceWindow: 25 * time.Hour}},
+		{"OneTimeTTL", credentials.Policy{OneTimeTTL: 25 * time.Hour}},
+		{"OneTimeTTL", credentials.Policy{OneTimeTTL: time.Second}},
+		{"LoginReservation", credentials.Policy{LoginReservation: 2 * time.Hour}},
+		{"LoginReservation", credentials.Policy{OneTimeTTL: 5 * time.Minute, LoginReservation: 6 * time.Minute}},
 	} {
 		err := c.p.Validate()
-		require.ErrorIs(t, err, credentials.ErrInvalidPolicy)
+		require.ErrorIs(t, err, credentials.ErrInvalidPolicy, "%s %+v", c.field, c.p)
 		policyErr, ok := errors.AsType[*credentials.PolicyError](err)
 		require.True(t, ok)
 		require.Equal(t, c.field, policyErr.Field)
-		require.Contains(t, err.Error(), c.field)
+		require.Equal(t, 1, strings.Count(err.Error(), "credentials: policy:"), "one mistake, one error: %v", err)
 	}
 	err := credentials.Policy{PINDigits: 4, PINBudget: 1000}.Validate()
 	require.ErrorContains(t, err, "PINDigits is 4, want 8 to 12")
@@ -111,7 +148,16 @@ func TestLimitKeysNeverMeet(t *testing.T) {
 		for _, b := range parts {
 			for _, g := range []int{0, 1, 11, -1} {
 				note(p.PINBudgetLimit(a, b, g), fmt.Sprintf("pin %q %q %d", a, b, g))
+				note(p.OneTimeBudgetLimit(a, b, g), fmt.Sprintf("one-time %q %q %d", a, b, g))
 			}
+			source, _ := p.PasscodeSourceLimit(a, b)
+			note(source, fmt.Sprintf("passcode-source %q %q", a, b))
+			note(p.PasscodeSlowLimit(a, b), fmt.Sprintf("passcode-slow %q %q", a, b))
+			note(p.MailboxLimit(a, b), fmt.Sprintf("mailbox %q %q", a, b))
+		}
+		for _, g := range []int{0, 1, 11, -1} {
+			note(p.PasscodeLimit(a, g), fmt.Sprintf("passcode %q %d", a, g))
+			note(p.PasscodeExcessLimit(a, g), fmt.Sprintf("passcode-excess %q %d", a, g))
 		}
 		l, _ := p.PINPaceLimit(a)
 		note(l, "pace "+a)
@@ -119,5 +165,11 @@ func TestLimitKeysNeverMeet(t *testing.T) {
 		note(l, "source "+a)
 		l, _ = p.PINSiteLimit(a)
 		note(l, "site "+a)
+		l, _ = p.PasscodePaceLimit(a)
+		note(l, "passcode-pace "+a)
+		l, _ = p.GlobalLimit(a)
+		note(l, "global "+a)
+		l, _ = p.OneTimePaceLimit(a)
+		note(l, "one-time-pace "+a)
 	}
 }

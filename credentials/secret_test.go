@@ -159,6 +159,8 @@ func TestErrorsNeverContainTheInput(t *testing.T) {
 		"pin":       func() error { _, err := credentials.ParsePIN("1234567 " + canary); return err },
 		"e-mail":    func() error { _, err := credentials.CanonicalEmail(canary + "@x"); return err },
 		"one-time":  func() error { _, err := credentials.ParseOneTimePassword(canary); return err },
+		"passcode":  func() error { _, err := credentials.ParsePasscode(canary); return err },
+		"user name": func() error { _, err := credentials.ParseUsername(canary); return err },
 		"link":      func() error { _, err := credentials.ParseDeploymentURL("https://h\x7f/i/" + canary); return err },
 		"base":      func() error { return credentials.CheckBase(withUser) },
 		"make link": func() error { _, err := credentials.DeploymentURL(base, long); return err },

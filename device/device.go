@@ -12,7 +12,6 @@ type Origin string
 const (
 	ByInvitation  Origin = "invitation"
 	BySelfService Origin = "self_service"
-	ByAdoption    Origin = "adopted"
 )
 
 // Ref is a device's id in another system. It is unique within a site.
@@ -28,7 +27,7 @@ type Device struct {
 	Site       string
 	ID         string // "dev_..."
 	User       string
-	Invitation string // by which it came; empty for self-service and adoption
+	Invitation string // by which it came; empty for self-service
 	Origin     Origin
 
 	Platform  Platform
@@ -88,16 +87,12 @@ func (d Device) Missing(r Requirements) []Fact { return d.Facts.Missing(r.Of(d.M
 // Enroll starts d's next generation at now: what the old one proved is
 // forgotten, and d is pending until it is proved again.
 func (d Device) Enroll(now time.Time) Device {
-	next, err := d.Step(StepEnroll, "", now)
-	if err != nil {
-		next = d // every state can enroll, so this is d's first time
-	}
-	next.State, next.Since, next.Reason = Pending, now, ""
-	next.Generation++
-	next.EnrolledAt = now
-	next.EverActive = false
-	next.Facts, next.Inventory = nil, nil
-	return next
+	d.State, d.Since, d.Reason = Pending, now, "" // where StepEnroll leads from every state
+	d.Generation++
+	d.EnrolledAt = now
+	d.EverActive = false
+	d.Facts, d.Inventory = nil, nil
+	return d
 }
 
 // Step moves d's state and notes since when and why. It returns d unchanged
@@ -139,7 +134,7 @@ func (d Device) AddRef(r Ref) (Device, bool) {
 func (d Device) Tombstone(trace []byte, now time.Time) Device {
 	return Device{
 		Trace: trace,
-		Site:  d.Site, ID: d.ID, User: d.User, Platform: d.Platform, Mode: d.Mode,
+		Site:  d.Site, ID: d.ID, User: d.User, Invitation: d.Invitation, Platform: d.Platform, Mode: d.Mode,
 		State: Unenrolled, Since: now, Reason: "deleted",
 		Generation: d.Generation, CreatedAt: d.CreatedAt, DeletedAt: now,
 		Events: d.Events, Version: d.Version,

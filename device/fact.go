@@ -27,7 +27,6 @@ type Source string
 const (
 	SourceAgent Source = "agent" // the agent on the device, by its reports
 	SourceMDM   Source = "mdm"   // the platform's own management channel
-	SourceAdmin Source = "admin" // an administrator
 )
 
 // facts is the table of what there is: who may assert a fact, who has to act

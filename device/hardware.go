@@ -12,6 +12,19 @@ type Hardware struct {
 	IMEI    string `json:"imei,omitempty"`    // phones, company-owned only
 }
 
+// Known returns h with what newer says of it; an empty field says nothing.
+func (h Hardware) Known(newer Hardware) Hardware {
+	for _, f := range []struct {
+		mine  *string
+		newer string
+	}{{&h.UDID, newer.UDID}, {&h.ESID, newer.ESID}, {&h.HWDevID, newer.HWDevID}, {&h.Serial, newer.Serial}, {&h.IMEI, newer.IMEI}} {
+		if f.newer != "" {
+			*f.mine = f.newer
+		}
+	}
+	return h
+}
+
 // junk are values that vendors ship on many machines, lower case; they count
 // as absent (security.md T43, platforms.md section 9).
 var junk = map[string]bool{

@@ -56,7 +56,6 @@ const (
 	EventReleased     = "device.released"
 	EventRenewed      = "device.renewed"
 	EventDeleted      = "device.deleted"
-	EventAdopted      = "device.adopted"
 )
 
 // Activated is the event of entering [Active], the one most handlers wait for.

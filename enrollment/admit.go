@@ -2,11 +2,11 @@ package enrollment
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/device"
@@ -49,19 +49,74 @@ func (s *Service) Enroll(ctx context.Context, r EnrollRequest) (Enrolled, error)
 	if err != nil {
 		return Enrolled{}, err
 	}
-	var out Enrolled
-	err = s.update(ctx, func(ctx context.Context, u *unit) error {
-		inv, err := u.Invitations().Lock(ctx, found.Site, found.ID)
-		if err != nil {
-			return err
+	return s.admission(ctx, site, found, r, func(context.Context, *unit) error { return nil })
+}
+
+// errMoved says that a device changed its invitation while nobody held it.
+var errMoved = errors.New("enrollment: the device moved to another invitation")
+
+// admission runs first and then admits, in one unit. Everybody locks
+// invitations before devices, so the invitation that a known device leaves is
+// looked up before the unit and locked with the one it comes to; should the
+// device have moved meanwhile, it is done again.
+func (s *Service) admission(ctx context.Context, site Site, inv invitation.Invitation, r EnrollRequest, first func(context.Context, *unit) error) (Enrolled, error) {
+	identity := r.Device.Hardware.Identity(r.Device.Manufacturer)
+	for try := 1; ; try++ {
+		leaves := ""
+		if identity != "" {
+			err := s.view(ctx, func(ctx context.Context, u *unit) error {
+				known, _, err := u.knownHardware(ctx, inv, r.Device.Platform, identity)
+				leaves = known.Invitation
+				return err
+			})
+			if err != nil {
+				return Enrolled{}, err
+			}
 		}
-		out, err = u.admit(ctx, site, inv, r)
-		return err
-	})
-	if err != nil {
-		return Enrolled{}, err
+		var out Enrolled
+		err := s.update(ctx, func(ctx context.Context, u *unit) error {
+			locked, err := u.lockInvitations(ctx, inv.Site, inv.ID, leaves)
+			if err != nil {
+				return err
+			}
+			if err := first(ctx, u); err != nil {
+				return err
+			}
+			door := inv // a one-time login has no row of an invitation
+			if inv.ID != "" {
+				door = locked[inv.ID]
+			}
+			out, err = u.admit(ctx, site, door, locked, r)
+			return err
+		})
+		if errors.Is(err, errMoved) && try < 3 {
+			continue
+		}
+		if err != nil {
+			return Enrolled{}, err
+		}
+		return s.enrolled(site, out)
 	}
-	return s.enrolled(site, out)
+}
+
+// lockInvitations locks rows in the order of their ids; "" and rows that are
+// gone are left out.
+func (u *unit) lockInvitations(ctx context.Context, site string, ids ...string) (map[string]invitation.Invitation, error) {
+	slices.Sort(ids)
+	locked := map[string]invitation.Invitation{}
+	for _, id := range slices.Compact(ids) {
+		if id == "" {
+			continue
+		}
+		inv, err := u.Invitations().Lock(ctx, site, id)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+		if err == nil {
+			locked[id] = inv
+		}
+	}
+	return locked, nil
 }
 
 // enrolled completes an answer after the commit: the device token is derived,
@@ -143,12 +198,13 @@ type admission struct {
 
 // admit takes a device in by an invitation that the unit has locked and whose
 // credential is proved. First what was answered before, then whether the
-// invitation still admits, then whether the hardware is known.
-func (u *unit) admit(ctx context.Context, site Site, inv invitation.Invitation, r EnrollRequest) (Enrolled, error) {
+// invitation still admits, then whether the hardware is known. An invitation
+// without an id stands for a one-time login of its User.
+func (u *unit) admit(ctx context.Context, site Site, inv invitation.Invitation, locked map[string]invitation.Invitation, r EnrollRequest) (Enrolled, error) {
 	scope := "enroll/" + inv.User
 	identity := r.Device.Hardware.Identity(r.Device.Manufacturer)
-	fingerprint := u.hardwareMAC(inv.Site, r.Device.Platform, identity)
-	old, err := u.answered(ctx, inv.Site, scope, r.EnrollmentID, fingerprint[:])
+	fingerprints := u.traces(inv.Site, r.Device.Platform, identity)
+	old, err := u.answered(ctx, inv.Site, scope, r.EnrollmentID, fingerprints...)
 	if err != nil {
 		return Enrolled{}, err
 	}
@@ -160,10 +216,22 @@ func (u *unit) admit(ctx context.Context, site Site, inv invitation.Invitation, 
 	if err != nil {
 		return Enrolled{}, err
 	}
-	if err := inv.Usable(u.now, known.ID != "" && known.Invitation == inv.ID); err != nil {
+	if known.Invitation != "" {
+		if _, held := locked[known.Invitation]; !held && known.Live() {
+			return Enrolled{}, errMoved
+		}
+	}
+	gone := device.Device{}
+	if known.ID == "" {
+		if gone, err = u.deletedBefore(ctx, inv.Site, r.Device.Platform, identity); err != nil {
+			return Enrolled{}, err
+		}
+	}
+	samePlace := inv.ID != "" && (known.Invitation == inv.ID || gone.Invitation == inv.ID)
+	if err := u.admits(ctx, inv, samePlace); err != nil {
 		return Enrolled{}, err
 	}
-	d, events, err := u.arrive(ctx, inv, r, known, holder, identity)
+	d, events, err := u.arrive(inv, r, known, holder, gone)
 	if err != nil {
 		return Enrolled{}, err
 	}
@@ -181,11 +249,11 @@ func (u *unit) admit(ctx context.Context, site Site, inv invitation.Invitation, 
 	if err := u.Contacts().Put(ctx, contact); err != nil {
 		return Enrolled{}, err
 	}
-	if err := u.place(ctx, inv, known, d); err != nil {
+	if err := u.place(ctx, inv, known, d, samePlace); err != nil {
 		return Enrolled{}, err
 	}
-	if d.Conflict != "" {
-		err := u.enqueue(ctx, Message{Site: d.Site, Kind: MessageAlert, Device: d.ID, User: d.User, Event: events[len(events)-1].ID})
+	if last := events[len(events)-1]; last.Type == device.EventConflict {
+		err := u.enqueue(ctx, Message{Site: d.Site, Kind: MessageAlert, Device: d.ID, User: d.User, Event: last.ID})
 		if err != nil {
 			return Enrolled{}, err
 		}
@@ -195,10 +263,29 @@ func (u *unit) admit(ctx context.Context, site Site, inv invitation.Invitation, 
 		return Enrolled{}, err
 	}
 	err = u.Records().Put(ctx, Record{
-		Site: inv.Site, Scope: scope, Key: r.EnrollmentID, Fingerprint: fingerprint[:],
+		Site: inv.Site, Scope: scope, Key: r.EnrollmentID, Fingerprint: fingerprints[0],
 		Result: kept, At: u.now, ExpiresAt: u.now.Add(RecordsKept),
 	})
 	return Enrolled{Device: d, Reenrolled: known.ID != "", Seq: 1}, err
+}
+
+// admits says whether an invitation still takes this device. One that is
+// exhausted lets its own devices come back while no other has taken its place.
+func (u *unit) admits(ctx context.Context, inv invitation.Invitation, samePlace bool) error {
+	if inv.ID == "" {
+		return nil // the login was judged with its credential
+	}
+	if err := inv.Usable(u.now, samePlace); err != nil || inv.State.Active() {
+		return err
+	}
+	latest, err := u.Invitations().List(ctx, InvitationQuery{Site: inv.Site, Users: []string{inv.User}, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(latest) == 0 || latest[0].ID != inv.ID {
+		return invitation.ErrDeactivated
+	}
+	return nil
 }
 
 // admittedBefore gives the first answer again.
@@ -222,8 +309,10 @@ func (u *unit) admittedBefore(ctx context.Context, site string, record []byte) (
 	return Enrolled{Device: d, Replayed: true, Seq: contact.Seq + 1}, err
 }
 
-// knownHardware returns the user's own device with this identity, or else the
-// id of another user's device that holds it.
+// knownHardware returns the user's own device with this identity, locked where
+// the unit may write. If another user's device holds the identity, it returns
+// that one's id, and the user's own device that is in conflict with it, if there
+// is one already.
 func (u *unit) knownHardware(ctx context.Context, inv invitation.Invitation, p device.Platform, identity string) (known device.Device, holder string, err error) {
 	if identity == "" {
 		return device.Device{}, "", nil
@@ -234,78 +323,99 @@ func (u *unit) knownHardware(ctx context.Context, inv invitation.Invitation, p d
 		return device.Device{}, "", nil
 	case err != nil:
 		return device.Device{}, "", err
-	case d.User != inv.User:
-		return device.Device{}, d.ID, nil
+	case d.User == inv.User:
+		return d, "", nil
 	}
-	return d, "", nil
+	rivals, err := u.Devices().List(ctx, DeviceQuery{Site: inv.Site, User: inv.User, Conflict: d.ID})
+	if err != nil {
+		return device.Device{}, "", err
+	}
+	for _, rival := range rivals {
+		if rival.Platform == p && rival.Hardware.Identity(rival.Manufacturer) == identity {
+			return rival, d.ID, nil
+		}
+	}
+	return device.Device{}, d.ID, nil
 }
 
 // arrive makes the device's row: a new generation of a known one, or a new one,
 // linked to the deleted one of the same hardware or in conflict with another
 // user's.
-func (u *unit) arrive(ctx context.Context, inv invitation.Invitation, r EnrollRequest, known device.Device, holder, identity string) (device.Device, []Event, error) {
-	var events []Event
+func (u *unit) arrive(inv invitation.Invitation, r EnrollRequest, known device.Device, holder string, gone device.Device) (device.Device, []Event, error) {
 	d := known
 	if known.ID == "" {
 		id, err := newID(prefixDevice, u.now, u.s.cfg.Rand)
 		if err != nil {
 			return d, nil, err
 		}
-		d = device.Device{Site: inv.Site, ID: id, User: inv.User, Platform: r.Device.Platform, CreatedAt: u.now, Conflict: holder}
-		if d.Previous, err = u.deletedBefore(ctx, inv.Site, r.Device.Platform, identity); err != nil {
-			return d, nil, err
+		d = device.Device{
+			Site: inv.Site, ID: id, User: inv.User, Platform: r.Device.Platform,
+			CreatedAt: u.now, Conflict: holder, Previous: gone.ID,
 		}
 	}
 	d = d.Enroll(u.now)
 	d.Invitation, d.Origin = inv.ID, device.ByInvitation
+	if inv.ID == "" {
+		d.Origin = device.BySelfService
+	}
 	d.Mode = modeFor(r.Mode, inv, d.Platform)
 	d.Ownership = ownershipOf(inv, r, d.Mode)
 	d.EnrollmentID = r.EnrollmentID
-	d.Hardware, d.Name, d.Manufacturer = r.Device.Hardware, r.Device.Name, r.Device.Manufacturer
-	d.Model, d.OSVersion = r.Device.Model, r.Device.OSVersion
+	// What was learned of known hardware stays where the request is silent.
+	d.Hardware = d.Hardware.Known(r.Device.Hardware)
+	d.Name, d.Manufacturer = firstOf(r.Device.Name, d.Name), firstOf(r.Device.Manufacturer, d.Manufacturer)
+	d.Model, d.OSVersion = firstOf(r.Device.Model, d.Model), firstOf(r.Device.OSVersion, d.OSVersion)
 	d.TokenKey = u.s.cfg.Keyring.Current()
-	d.Nonce = make([]byte, 16)
+	d.Nonce = make([]byte, credentials.MinNonceBytes)
 	if _, err := io.ReadFull(u.s.cfg.Rand, d.Nonce); err != nil {
 		return d, nil, fmt.Errorf("enrollment: random source: %w", err)
 	}
-	event := Event{Type: device.EventEnrolled, Actor: ActorDevice, After: string(d.State)}
 	if known.ID != "" {
-		event.Type, event.Before = device.EventReenrolled, string(known.State)
+		return d, []Event{{Type: device.EventReenrolled, Actor: ActorDevice, Before: string(known.State), After: string(d.State)}}, nil
 	}
-	events = append(events, event)
-	if known.ID == "" && d.Conflict != "" {
+	events := []Event{{Type: device.EventEnrolled, Actor: ActorDevice, After: string(d.State)}}
+	if d.Conflict != "" {
 		events = append(events, Event{Type: device.EventConflict, Actor: ActorSystem, Data: map[string]string{"holder": d.Conflict}})
 	}
 	return d, events, nil
 }
 
-// deletedBefore returns the id of the latest deleted device of this hardware.
-func (u *unit) deletedBefore(ctx context.Context, site string, p device.Platform, identity string) (string, error) {
+// deletedBefore returns the latest deleted device of this hardware.
+func (u *unit) deletedBefore(ctx context.Context, site string, p device.Platform, identity string) (device.Device, error) {
 	if identity == "" {
-		return "", nil
+		return device.Device{}, nil
 	}
+	gone, err := u.Devices().Find(ctx, DeviceKey{Site: site, Platform: p, Traces: u.traces(site, p, identity)})
+	if errors.Is(err, ErrNotFound) {
+		return device.Device{}, nil
+	}
+	return gone, err
+}
+
+// traces are keyed MACs of an identity, the current key's first: they stand for
+// hardware that is gone, and for that of a kept answer, so that one enrollment id
+// is not the key to two devices.
+func (u *unit) traces(site string, p device.Platform, identity string) [][]byte {
 	macs := u.s.cfg.Keyring.MACs(credentials.PurposeHardware, []byte(site), []byte(p), []byte(identity))
 	traces := make([][]byte, len(macs))
 	for i, m := range macs {
 		traces[i] = m.Bytes()
 	}
-	gone, err := u.Devices().Find(ctx, DeviceKey{Site: site, Platform: p, Traces: traces})
-	if errors.Is(err, ErrNotFound) {
-		return "", nil
-	}
-	return gone.ID, err
-}
-
-// hardwareMAC stands for the hardware in a kept answer, so that one enrollment
-// id is not the key to two devices.
-func (u *unit) hardwareMAC(site string, p device.Platform, identity string) [sha256.Size]byte {
-	return sha256.Sum256([]byte(site + "\x00" + string(p) + "\x00" + identity))
+	return traces
 }
 
 // place counts the device on its invitation and opens it. A device that held a
 // place of the same invitation takes no further one; one that moves here from
 // another leaves its place there.
-func (u *unit) place(ctx context.Context, inv invitation.Invitation, known, d device.Device) error {
+func (u *unit) place(ctx context.Context, inv invitation.Invitation, known, d device.Device, samePlace bool) error {
+	if known.Live() && known.Invitation != inv.ID {
+		if err := u.vacate(ctx, known); err != nil {
+			return err
+		}
+	}
+	if inv.ID == "" {
+		return nil
+	}
 	before := inv.State
 	next := inv
 	if inv.State.Active() {
@@ -314,17 +424,11 @@ func (u *unit) place(ctx context.Context, inv invitation.Invitation, known, d de
 			return err
 		}
 	}
-	samePlace := known.ID != "" && known.Invitation == inv.ID
 	if !samePlace {
 		next.Enrolled++
 	}
-	if !samePlace || !known.Live() {
+	if !known.Live() || known.Invitation != inv.ID {
 		next.Live++
-	}
-	if known.ID != "" && !samePlace && known.Live() && known.Invitation != "" {
-		if err := u.vacate(ctx, known); err != nil {
-			return err
-		}
 	}
 	var events []Event
 	if next.State != before {

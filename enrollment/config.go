@@ -33,7 +33,9 @@ type Config struct {
 
 	// Deliverer takes mail. Without it, mail waits in the outbox.
 	Deliverer Deliverer
-	// Handlers are called for events, at least once each, in this process.
+	// Handlers are called for events, at least once each, in one of the
+	// processes that run them. A process that writes an event asks for the call
+	// if it knows a handler for that type, so give every process the same types.
 	Handlers Handlers
 	// Platforms turn invitations into what a platform accepts. At most one
 	// answers for each device platform: the first that serves it.

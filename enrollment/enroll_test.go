@@ -114,6 +114,104 @@ func TestTheLastPlaceEndsTheInvitationButNotItsDevices(t *testing.T) {
 	assert.NoError(t, enrollWith("S1", "3"), "its own device may come back")
 }
 
+func TestAnExhaustedInvitationIsRevokedLikeAnyOther(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  func(w *world, id string)
+		want error
+	}{
+		"deactivated": {func(w *world, id string) { _, err := w.svc.Deactivate(w.ctx, w.by, id); require.NoError(w, err) }, invitation.ErrDeactivated},
+		"replaced":    {func(w *world, _ string) { w.clock.Advance(time.Second); w.invite("ann") }, invitation.ErrDeactivated},
+		"expired":     {func(w *world, _ string) { w.clock.Advance(time.Hour) }, invitation.ErrExpired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			id := w.invite("ann", func(r *enrollment.InviteRequest) { r.MaxDevices, r.ExpiresAt = 1, w.clock.Now().Add(time.Hour) })
+			r := enrollment.EnrollRequest{
+				EnrollmentID: "1", Credential: enrollment.Presented{Token: w.token(id)},
+				Device: enrollment.Claim{Platform: device.Android, Hardware: device.Hardware{Serial: "S1"}},
+			}
+			in, err := w.svc.Enroll(w.ctx, r)
+			require.NoError(t, err)
+			_, err = w.svc.EditEmail(w.ctx, w.by, id, "x@example.com")
+			assert.ErrorIs(t, err, invitation.ErrExhausted)
+			_, err = w.svc.Reveal(w.ctx, w.by, id)
+			assert.ErrorIs(t, err, invitation.ErrExhausted)
+			c.end(w, id)
+			r.EnrollmentID = "2"
+			_, err = w.svc.Enroll(w.ctx, r)
+			assert.ErrorIs(t, err, c.want)
+			assert.NoError(t, w.svc.CheckIn(w.ctx, in.Token, 0))
+		})
+	}
+}
+
+func TestADeviceInConflictThatEnrollsAgainKeepsItsRowAndAlertsOnce(t *testing.T) {
+	w := newWorld(t)
+	w.enroll(w.invite("ann"), func(r *enrollment.EnrollRequest) { r.Device.Hardware.Serial = "S1" })
+	bob := w.invite("bob")
+	w.deliver()
+	before := len(w.mail.all())
+	ids := map[string]bool{}
+	for range 10 {
+		in := w.enroll(bob, func(r *enrollment.EnrollRequest) { r.Device.Hardware.Serial = "S1" })
+		ids[in.Device.ID] = true
+	}
+	w.deliver()
+	assert.Len(t, ids, 1)
+	assert.Len(t, w.mail.all(), before+2, "one alert for each administrator")
+	assert.Len(t, w.slots(), 2)
+}
+
+func TestDeletedHardwareTakesNoSecondPlace(t *testing.T) {
+	w := newWorld(t)
+	id := w.invite("ann", func(r *enrollment.InviteRequest) { r.MaxDevices = 2 })
+	same := func(r *enrollment.EnrollRequest) { r.Device.Hardware.Serial = "S1" }
+	first := w.enroll(id, same)
+	require.NoError(t, w.svc.Delete(w.ctx, w.by, first.Device.ID))
+	again := w.enroll(id, same)
+	assert.Equal(t, first.Device.ID, again.Device.Previous)
+	w.enroll(id) // the second place is still free
+	detail, err := w.svc.Invitation(w.ctx, w.by, id)
+	require.NoError(t, err)
+	assert.Equal(t, 2, detail.Enrolled)
+	assert.Equal(t, 2, detail.Live)
+}
+
+func TestWhatIsKnownOfHardwareStaysWhereAnEnrollmentIsSilent(t *testing.T) {
+	w := newWorld(t)
+	id := w.invite("ann")
+	same := func(r *enrollment.EnrollRequest) {
+		r.Device.Hardware = device.Hardware{Serial: "S1"}
+		r.Device.Name = ""
+	}
+	first := w.enroll(id, same)
+	_, err := w.svc.Observe(w.ctx, device.Observation{
+		Site: "acme", Device: first.Device.ID, Source: "mdm", At: w.clock.Now(), Name: "Learned", Hardware: device.Hardware{IMEI: "490154203237518"},
+	})
+	require.NoError(t, err)
+	again := w.enroll(id, same)
+	assert.Equal(t, "Learned", again.Device.Name)
+	assert.Equal(t, "490154203237518", again.Device.Hardware.IMEI)
+}
+
+func TestAPolicyThatIsOutOfBoundsServesNobody(t *testing.T) {
+	w := newWorld(t)
+	id := w.invite("ann")
+	token := w.token(id)
+	for name, spoil := range map[string]func(*enrollment.Site){
+		"budget": func(s *enrollment.Site) { s.Policy.Credentials.PINBudget = 1 << 20 },
+		"requirements": func(s *enrollment.Site) {
+			s.Policy.Requirements = device.Requirements{device.IOSSupervised: {"has_wheels"}}
+		},
+	} {
+		w.sites.change("acme", func(s *enrollment.Site) { s.Policy = enrollment.Policy{}; spoil(s) })
+		_, err := w.svc.Enroll(w.ctx, enrollment.EnrollRequest{
+			EnrollmentID: "1", Credential: enrollment.Presented{Token: token}, Device: enrollment.Claim{Platform: device.IOS},
+		})
+		assert.Equal(t, "unavailable", enrollment.Code(err), name)
+	}
+}
+
 func TestJunkHardwareIDsMakeNobodyTheSame(t *testing.T) {
 	w := newWorld(t)
 	id := w.invite("ann")

@@ -27,6 +27,10 @@ type evidence struct {
 	name, manufacturer, model, osVersion string
 }
 
+// factRefresh is how far the time of an agent's repeated assertion may lag. A
+// late observation of another source that falls into it counts as the newer.
+const factRefresh = time.Hour
+
 // on returns d with what e says of it, the facts that now hold differently, and
 // whether there is anything to store.
 func (e evidence) on(d device.Device) (next device.Device, moved map[string]string, changed bool) {
@@ -39,9 +43,9 @@ func (e evidence) on(d device.Device) (next device.Device, moved map[string]stri
 		old, said := next.Facts[f][e.source]
 		at := e.at
 		if e.source == device.SourceAgent {
-			// What is repeated and contested by nobody needs no write: an agent
-			// repeats itself for years.
-			if said && old.Value == value && len(next.Facts[f]) == 1 {
+			// What is repeated and contested by nobody needs no write each time:
+			// an agent repeats itself for years.
+			if said && old.Value == value && len(next.Facts[f]) == 1 && at.Sub(old.At) < factRefresh {
 				continue
 			}
 			// Reports are in the order of their sequence numbers, whatever the

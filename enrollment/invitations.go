@@ -26,6 +26,7 @@ func (s *Service) Send(ctx context.Context, by Actor, id string) (InvitationDeta
 // goes with its PIN. The user's own address stays as it is. It mails nothing.
 func (s *Service) EditEmail(ctx context.Context, by Actor, id, email string) (InvitationDetail, error) {
 	return s.changeInvitation(ctx, by, PermInvite, id, func(ctx context.Context, u *unit, _ Site, inv invitation.Invitation) (invitation.Invitation, error) {
+		email := trimAddress(email)
 		key, err := credentials.CanonicalEmail(email)
 		if err != nil {
 			return inv, invalid("email", "malformed")
@@ -218,7 +219,9 @@ func (s *Service) changeInvitation(ctx context.Context, by Actor, p Permission, 
 
 // usable is for what an administrator does with an active invitation: a limit
 // on devices does not matter to it.
-func usable(inv invitation.Invitation, u *unit) error { return inv.Usable(u.now, true) }
+func usable(inv invitation.Invitation, u *unit) error {
+	return inv.Usable(u.now, inv.State.Active())
+}
 
 // send marks an invitation as sent and queues its mail, in one unit.
 func (u *unit) send(ctx context.Context, by Actor, inv invitation.Invitation) (invitation.Invitation, error) {
@@ -240,7 +243,8 @@ func (u *unit) send(ctx context.Context, by Actor, inv invitation.Invitation) (i
 }
 
 // end deactivates an invitation. What could show its credentials is destroyed
-// in the same unit; the index stays, so that its link says what happened.
+// in the same unit. What proves them stays: a link says what happened, and an
+// answer that was lost can still be asked for.
 func (u *unit) end(ctx context.Context, inv invitation.Invitation, why invitation.Reason, actor string) (invitation.Invitation, error) {
 	before := inv.State
 	inv, changed := inv.Deactivate(why, u.now)
@@ -251,11 +255,8 @@ func (u *unit) end(ctx context.Context, inv invitation.Invitation, why invitatio
 	if err != nil {
 		return inv, err
 	}
-	cred.Sealed, cred.Check = nil, credentials.MAC{}
+	cred.Sealed = nil
 	if err := u.Credentials().Put(ctx, cred); err != nil {
-		return inv, err
-	}
-	if err := u.Counters().Delete(ctx, pinBudgetKey(inv)); err != nil {
 		return inv, err
 	}
 	return u.saveInvitation(ctx, inv, Event{

@@ -1,6 +1,7 @@
 package enrollment
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -141,7 +142,7 @@ func (s *Service) planInvites(ctx context.Context, site string, list []InviteReq
 			return nil, p.err // the directory's trouble, not this person's
 		}
 		if p.err == nil {
-			p.email = firstOf(r.Email, p.user.Email)
+			p.email = trimAddress(firstOf(r.Email, p.user.Email))
 			switch key, err := credentials.CanonicalEmail(p.email); {
 			case err == nil:
 				p.emailKey = key
@@ -170,11 +171,15 @@ func (s *Service) planInvites(ctx context.Context, site string, list []InviteReq
 // person finds who is invited: a user of the directory, or somebody outside it.
 func (s *Service) person(ctx context.Context, site string, r InviteRequest) (User, error) {
 	if r.User == "" {
-		key, err := credentials.CanonicalEmail(r.Email)
+		email := trimAddress(r.Email)
+		key, err := credentials.CanonicalEmail(email)
 		if err != nil {
 			return User{}, invalid("email", "malformed")
 		}
-		return User{Site: site, Name: r.Name, Email: r.Email, EmailKey: key, Outside: true}, nil
+		if user, err := s.byAddress(ctx, site, key); err != nil || user.ID != "" {
+			return user, err
+		}
+		return User{Site: site, Name: r.Name, Email: email, EmailKey: key, Outside: true}, nil
 	}
 	if s.cfg.Directory == nil {
 		return User{}, fmt.Errorf("enrollment: no directory in the config: %w", ErrNotFound)
@@ -184,12 +189,35 @@ func (s *Service) person(ctx context.Context, site string, r InviteRequest) (Use
 		return User{}, err
 	}
 	// What the directory answers counts only for the one it was asked about.
-	user.Site, user.ID, user.Outside = site, r.User, false
-	user.EmailKey = ""
+	user.Site, user.ID = site, r.User
+	return ofDirectory(user), nil
+}
+
+// byAddress returns the one user of the directory who has this address in a
+// site, or nobody: a person of the directory is not invited a second time as
+// somebody from outside it.
+func (s *Service) byAddress(ctx context.Context, site, key string) (User, error) {
+	if s.cfg.Directory == nil {
+		return User{}, nil
+	}
+	users, err := s.cfg.Directory.ByEmail(ctx, key)
+	if err != nil {
+		return User{}, err
+	}
+	users = slices.DeleteFunc(slices.Clone(users), func(u User) bool { return u.Site != site || u.ID == "" })
+	if len(users) != 1 {
+		return User{}, nil
+	}
+	return ofDirectory(users[0]), nil
+}
+
+// ofDirectory is a user as we keep one.
+func ofDirectory(user User) User {
+	user.Email, user.EmailKey, user.Outside = trimAddress(user.Email), "", false
 	if key, err := credentials.CanonicalEmail(user.Email); err == nil {
 		user.EmailKey = key
 	}
-	return user, nil
+	return user
 }
 
 // invite does what was planned, for all at once: our rows of the users are
@@ -228,7 +256,7 @@ func (u *unit) invite(ctx context.Context, by Actor, site Site, planned []planne
 	for k, user := range users {
 		ids[k] = user.ID
 		if !user.Outside && stored[k] != user {
-			if err := u.Users().Put(ctx, user); err != nil {
+			if err := u.rename(ctx, user); err != nil {
 				return nil, err
 			}
 		}
@@ -255,6 +283,14 @@ func (u *unit) invite(ctx context.Context, by Actor, site Site, planned []planne
 // inviteOne decides about the old invitation and makes the new one.
 func (u *unit) inviteOne(ctx context.Context, by Actor, site Site, p plannedInvite, user User, old invitation.Invitation, has bool) (InviteResult, error) {
 	result := InviteResult{User: user.ID, Email: p.email}
+	if has {
+		// Whoever accepts or enrolls does not hold the user's row.
+		var err error
+		if old, err = u.Invitations().Lock(ctx, old.Site, old.ID); err != nil {
+			return result, err
+		}
+		has = old.State.Active()
+	}
 	if has && old.Expired(u.now) {
 		if _, err := u.end(ctx, old, invitation.Expired, ActorSystem); err != nil {
 			return result, err
@@ -412,7 +448,10 @@ func repeatInvites(record []byte, planned []plannedInvite) ([]InviteResult, erro
 
 // answered returns the kept answer of a key, nil if there is none, or
 // ErrKeyReused if it belongs to another request.
-func (u *unit) answered(ctx context.Context, site, scope, key string, fingerprint []byte) ([]byte, error) {
+//
+// A keyed fingerprint has a candidate for each key; with none, any request is
+// the same.
+func (u *unit) answered(ctx context.Context, site, scope, key string, fingerprints ...[]byte) ([]byte, error) {
 	old, err := u.Records().Get(ctx, site, scope, key)
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -421,7 +460,7 @@ func (u *unit) answered(ctx context.Context, site, scope, key string, fingerprin
 		return nil, err
 	case !u.now.Before(old.ExpiresAt):
 		return nil, nil
-	case !slices.Equal(old.Fingerprint, fingerprint):
+	case len(fingerprints) > 0 && !slices.ContainsFunc(fingerprints, func(f []byte) bool { return bytes.Equal(f, old.Fingerprint) }):
 		return nil, ErrKeyReused
 	}
 	return old.Result, nil

@@ -242,3 +242,55 @@ func TestWhatIsRecommendedAndFixedReachesTheDevice(t *testing.T) {
 	assert.Equal(t, device.AndroidFullyManaged, in.Device.Mode)
 	assert.Equal(t, device.Company, in.Device.Ownership, "what the invitation fixes wins")
 }
+
+func TestAPersonOfTheDirectoryIsNotInvitedTwice(t *testing.T) {
+	w := newWorld(t, func(c *enrollment.Config) { c.Directory = byAddress{} })
+	first := w.invite("ann")
+	again, err := w.svc.Invite(w.ctx, w.by, enrollment.InviteRequest{Email: "ANN@example.com"})
+	require.NoError(t, err)
+	assert.Equal(t, "ann", again.User)
+	assert.Equal(t, first, again.Replaced)
+	other, err := w.svc.Invite(w.ctx, enrollment.Actor{Site: "other", ID: "x"}, enrollment.InviteRequest{Email: "ann@example.com"})
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(other.User, "usr_"), "another site's users are nobody here")
+}
+
+// byAddress finds ann of acme.
+type byAddress struct{ directory }
+
+func (d byAddress) ByEmail(ctx context.Context, email string) ([]enrollment.User, error) {
+	if email != "ann@example.com" {
+		return nil, nil
+	}
+	user, err := d.Lookup(ctx, "acme", "ann")
+	return []enrollment.User{user}, err
+}
+
+func TestAnAddressIsStoredWithoutWhatStandsAroundIt(t *testing.T) {
+	w := newWorld(t)
+	result, err := w.svc.Invite(w.ctx, w.by, enrollment.InviteRequest{Email: " Guest@example.org\r\n", Send: true})
+	require.NoError(t, err)
+	_, err = w.svc.EditEmail(w.ctx, w.by, w.invite("ann"), "ann2@example.org\n ")
+	require.NoError(t, err)
+	w.deliver()
+	to := []string{w.mail.all()[0].To, w.mail.all()[1].To}
+	assert.ElementsMatch(t, []string{"Guest@example.org", "ann2@example.org"}, to)
+	assert.Equal(t, "Guest@example.org", result.Email)
+}
+
+func TestANewNameReachesTheListOfDevices(t *testing.T) {
+	w := newWorld(t)
+	in := w.enroll(w.invite("ann"))
+	w.cfg.Directory = renamed{}
+	w.svc = w.over(w.store)
+	w.invite("ann")
+	assert.Equal(t, "Ann Newname", w.slots()[in.Device.ID].UserName)
+}
+
+type renamed struct{ directory }
+
+func (d renamed) Lookup(ctx context.Context, site, id string) (enrollment.User, error) {
+	user, err := d.directory.Lookup(ctx, site, id)
+	user.Name = "Ann Newname"
+	return user, err
+}

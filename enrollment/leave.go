@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 
-	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/device"
 )
 
@@ -198,7 +197,7 @@ func (u *unit) trace(d device.Device) []byte {
 	if identity == "" {
 		return nil
 	}
-	return u.s.cfg.Keyring.MAC(credentials.PurposeHardware, []byte(d.Site), []byte(d.Platform), []byte(identity)).Bytes()
+	return u.traces(d.Site, d.Platform, identity)[0]
 }
 
 // lockInvitationOf locks the invitation by which a device came. Units lock an

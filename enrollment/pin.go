@@ -1,11 +1,13 @@
 package enrollment
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"net/netip"
-	"strconv"
-	"time"
+	"slices"
 
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/invitation"
@@ -15,11 +17,16 @@ import (
 // with: one address may be invited by several sites of a host.
 const maxCandidates = 8
 
+// maxInvited is how many invitations of one address are looked at to find the
+// candidates among them.
+const maxInvited = 200
+
 // candidate is an invitation that a PIN might belong to.
 type candidate struct {
 	inv  invitation.Invitation
 	cred Credential
 	site Site
+	over bool // it admits nobody new; only an answer of before is repeated
 }
 
 // enrollByPIN is the guess, exactly: unit 1 spends a try on every counter and
@@ -34,17 +41,22 @@ func (s *Service) enrollByPIN(ctx context.Context, r EnrollRequest) (Enrolled, e
 	if err != nil {
 		return Enrolled{}, invalid("credential.email", "malformed")
 	}
-	list, pace, err := s.candidates(ctx, address, r.Host)
+	gate, source, err := s.pinGate(ctx, r.Host, address, r.Source)
 	if err != nil {
 		return Enrolled{}, err
 	}
-	gate := s.pinGate(pace, address, r.Source)
+	if err := s.sourcePaced(ctx, source); err != nil {
+		return Enrolled{}, err
+	}
+	list, err := s.candidates(ctx, address, r.Host)
+	if err != nil {
+		return Enrolled{}, err
+	}
 	groups := make([][]credentials.Limit, len(list))
 	for i, c := range list {
 		groups[i] = c.limits()
 	}
-	now := s.now()
-	spent, err := s.store.Spend(ctx, now, gate, groups...)
+	spent, err := s.store.Spend(ctx, s.now(), gate, groups...)
 	if err != nil {
 		return Enrolled{}, err
 	}
@@ -54,128 +66,184 @@ func (s *Service) enrollByPIN(ctx context.Context, r EnrollRequest) (Enrolled, e
 
 	// Every candidate whose budget had a try is compared, so that neither the
 	// number nor the order of comparisons says which one was right.
-	winner := -1
+	winner, missed := -1, []int{}
 	for i, c := range list {
-		if !spent.Groups[i].OK || c.cred.Check.IsZero() {
+		if !spent.Groups[i].OK {
 			continue
 		}
 		right, err := s.cfg.Keyring.VerifySecret(c.cred.Check, credentials.PurposePIN, pin, pinContext(c.inv.Site, c.inv.ID, c.cred.Generation)...)
-		if err != nil {
+		switch {
+		case err != nil:
 			return Enrolled{}, err
-		}
-		if right && winner < 0 {
+		case right && winner < 0:
 			winner = i
+		case !right:
+			missed = append(missed, i)
 		}
 	}
-	for i, c := range list {
-		if i == winner {
-			continue
-		}
-		if err := s.pinMissed(ctx, c, spent.Groups[i]); err != nil {
-			return Enrolled{}, err
-		}
-	}
+	s.pinsMissed(ctx, list, missed, spent.Groups, address, source, winner < 0)
 	if winner < 0 {
 		return Enrolled{}, ErrCredentialRefused
 	}
 	return s.admitByPIN(ctx, list[winner], keysOf(append(gate, groups[winner]...)), r)
 }
 
-// admitByPIN is unit 2. A PIN that was replaced or burnt since it was compared
-// admits nobody.
+// admitByPIN is unit 2. The try is given back with the admission, or by itself
+// where there is none: the PIN was right. One that was replaced since it was
+// compared admits nobody, and what is over is told from nothing that never was.
 func (s *Service) admitByPIN(ctx context.Context, c candidate, refund []string, r EnrollRequest) (Enrolled, error) {
-	var out Enrolled
-	var refusal error
-	err := s.update(ctx, func(ctx context.Context, u *unit) error {
-		out, refusal = Enrolled{}, nil
-		inv, err := u.Invitations().Lock(ctx, c.inv.Site, c.inv.ID)
+	out, err := s.admission(ctx, c.site, c.inv, r, func(ctx context.Context, u *unit) error {
+		cred, err := u.Credentials().Get(ctx, c.inv.Site, c.inv.ID, KindInvitation)
 		if err != nil {
 			return err
 		}
-		cred, err := u.Credentials().Get(ctx, inv.Site, inv.ID, KindInvitation)
-		if err != nil {
-			return err
+		if cred.Generation != c.cred.Generation {
+			return ErrCredentialRefused
 		}
-		if cred.Check != c.cred.Check {
-			refusal = ErrCredentialRefused
-			return nil
-		}
-		if err := u.Counters().Refund(ctx, refund...); err != nil {
-			return err
-		}
-		// A refusal of the invitation is an outcome, so that the refund stays.
-		if err := inv.Usable(u.now, true); err != nil {
-			refusal = err
-			return nil
-		}
-		out, err = u.admit(ctx, c.site, inv, r)
-		if code := Code(err); code == "invitation_exhausted" || code == "idempotency_key_reused" || code == "device_gone" {
-			refusal = err
-			return nil
-		}
-		return err
+		return u.Counters().Refund(ctx, refund...)
 	})
 	if err == nil {
-		err = refusal
+		return out, nil
 	}
-	if err != nil {
-		return Enrolled{}, err
+	undo := s.update(context.WithoutCancel(ctx), func(ctx context.Context, u *unit) error {
+		return u.Counters().Refund(ctx, refund...)
+	})
+	if undo != nil {
+		s.cfg.Logger.WarnContext(ctx, "a right try stays counted", "code", Code(undo))
 	}
-	return s.enrolled(c.site, out)
+	switch Code(err) {
+	case "invitation_deactivated", "invitation_expired", "invitation_exhausted":
+		return Enrolled{}, ErrCredentialRefused
+	}
+	return Enrolled{}, err
 }
 
-// candidates returns the active invitations to an address, oldest first, and
-// the policy that paces tries with this address: that of the first candidate's
-// site, or of the host for an address that nobody has.
-func (s *Service) candidates(ctx context.Context, address, host string) ([]candidate, credentials.Policy, error) {
+// candidates returns the invitations to an address on a host: those that are
+// active, and behind them those that ended lately, whose answers may be
+// repeated. Sites take turns, the oldest of each first, so that no site can
+// crowd another's out.
+func (s *Service) candidates(ctx context.Context, address, host string) ([]candidate, error) {
 	var found []candidate
 	err := s.view(ctx, func(ctx context.Context, u *unit) error {
 		found = nil
-		invs, err := u.Invitations().ByEmail(ctx, address, maxCandidates)
+		invs, err := u.Invitations().ByEmail(ctx, address, u.now.Add(-RecordsKept), maxInvited)
 		if err != nil {
 			return err
 		}
 		for _, inv := range invs {
-			cred, err := u.Credentials().Get(ctx, inv.Site, inv.ID, KindInvitation)
-			if err != nil {
-				return err
-			}
-			found = append(found, candidate{inv: inv, cred: cred})
+			found = append(found, candidate{inv: inv, over: usable(inv, u) != nil})
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, credentials.Policy{}, err
+		return nil, err
 	}
-	var list []candidate
+	sites := map[string]Site{}
+	turn := map[candidateTurn]int{}
+	list := found[:0]
 	for _, c := range found {
-		if c.site, err = s.site(ctx, c.inv.Site); err != nil {
-			return nil, credentials.Policy{}, err
+		var known bool
+		if c.site, known = sites[c.inv.Site]; !known {
+			c.site, err = s.site(ctx, c.inv.Site)
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				return nil, err
+			}
+			sites[c.inv.Site] = c.site // a tenant that is gone answers on no host
 		}
-		if host == "" || (c.site.PublicURL != nil && c.site.PublicURL.Host == host) {
+		if c.site.PublicURL != nil && (host == "" || c.site.PublicURL.Host == host) {
 			list = append(list, c)
 		}
 	}
-	if len(list) > 0 {
-		return list, list[0].site.Policy.Credentials, nil
+	order := make(map[string]int, len(list))
+	for _, c := range list {
+		t := candidateTurn{c.inv.Site, c.over}
+		order[c.inv.ID] = turn[t]
+		turn[t]++
 	}
-	if s.cfg.Sites == nil {
-		return nil, credentials.Policy{}, nil
-	}
-	site, err := s.cfg.Sites.Host(ctx, host)
-	return nil, site.Policy.Credentials, err
+	slices.SortStableFunc(list, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(truth(a.over), truth(b.over)), cmp.Compare(order[a.inv.ID], order[b.inv.ID]))
+	})
+	list = list[:min(len(list), maxCandidates)]
+	return list, s.loadPINs(ctx, list)
 }
 
-// pinGate is what every try with an address has to pass, known or not.
-func (s *Service) pinGate(p credentials.Policy, address string, source netip.Addr) []credentials.Limit {
-	var gate []credentials.Limit
-	if limit, on := p.SourceLimit(s.keyOf(credentials.PurposeSource, network(source))); on {
-		gate = append(gate, limit)
+// candidateTurn is one site's queue of candidates.
+type candidateTurn struct {
+	site string
+	over bool
+}
+
+func truth(b bool) int {
+	if b {
+		return 1
 	}
+	return 0
+}
+
+// loadPINs reads the candidates' credentials. A key that this node's ring lacks
+// would make every right PIN a wrong one, so it is found here, before anything
+// is counted.
+func (s *Service) loadPINs(ctx context.Context, list []candidate) error {
+	if len(list) == 0 {
+		return nil
+	}
+	return s.view(ctx, func(ctx context.Context, u *unit) error {
+		for i := range list {
+			c := &list[i]
+			cred, err := u.Credentials().Get(ctx, c.inv.Site, c.inv.ID, KindInvitation)
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(s.cfg.Keyring.IDs(), cred.Check.KeyID) {
+				return fmt.Errorf("enrollment: a PIN in use: %w", credentials.ErrUnknownKey)
+			}
+			c.cred = cred
+		}
+		return nil
+	})
+}
+
+// pinGate returns what every try with an address has to pass, known or not, and
+// what its source has to. They are the host's and not the site's: an address that
+// nobody has is paced like one that is invited.
+func (s *Service) pinGate(ctx context.Context, host, address string, from netip.Addr) (gate, source []credentials.Limit, err error) {
+	if s.cfg.Sites == nil {
+		return nil, nil, fmt.Errorf("enrollment: no sites in the config: %w", ErrNotFound)
+	}
+	site, err := s.cfg.Sites.Host(ctx, host)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := site.Policy.Credentials
 	if limit, on := p.PINPaceLimit(s.keyOf(credentials.PurposeEmail, address)); on {
 		gate = append(gate, limit)
 	}
-	return gate
+	if limit, on := p.SourceLimit(s.keyOf(credentials.PurposeSource, network(from))); on {
+		source = append(source, limit)
+	}
+	return gate, source, nil
+}
+
+// sourcePaced refuses a source that has failed too often. Unlike a budget it
+// counts failures alone, after they happened: a room full of people behind one
+// address tries at the same time. What gets through in a burst is bounded by
+// the exact counters of the address and of the PIN.
+func (s *Service) sourcePaced(ctx context.Context, source []credentials.Limit) error {
+	if len(source) == 0 {
+		return nil
+	}
+	return s.view(ctx, func(ctx context.Context, u *unit) error {
+		counters, err := u.Counters().Get(ctx, keysOf(source)...)
+		if err != nil {
+			return err
+		}
+		for i, limit := range source {
+			if _, ok, retryAt := counters[i].Spend(limit, u.now); !ok {
+				return &PacedError{RetryAt: retryAt}
+			}
+		}
+		return nil
+	})
 }
 
 // keyOf stands for an address in a counter's key.
@@ -213,64 +281,3 @@ func keysOf(limits []credentials.Limit) []string {
 	}
 	return keys
 }
-
-// pinMissed tells the administrators when a candidate's wrong tries reach the
-// alert level, and when they have burnt its PIN. That a PIN is burnt is nothing
-// but its counter being full: right tries that are under way fill it for a
-// moment and give their place back. It looks at what is spent and not at whether
-// this very try reached it, so that a crash in between is made good by the next
-// try; each level is told once per PIN.
-func (s *Service) pinMissed(ctx context.Context, c candidate, g GroupSpent) error {
-	if c.cred.Check.IsZero() || len(g.Counters) == 0 {
-		return nil
-	}
-	p := c.site.Policy.Credentials
-	tries := g.Counters[0].N
-	if tries >= p.PINBudget {
-		return s.raise(ctx, c, invitation.EventPINBurnt, p.PINBudget)
-	}
-	if p.PINAlert != credentials.Off && tries >= p.PINAlert {
-		return s.raise(ctx, c, invitation.EventPINAlert, p.PINAlert)
-	}
-	return nil
-}
-
-// raise journals one level of wrong tries and queues the alert, once per PIN,
-// if its counter still stands at that many.
-func (s *Service) raise(ctx context.Context, c candidate, level string, tries int) error {
-	return s.update(ctx, func(ctx context.Context, u *unit) error {
-		inv, err := u.Invitations().Lock(ctx, c.inv.Site, c.inv.ID)
-		if err != nil {
-			return err
-		}
-		if inv.PINGeneration != c.cred.Generation || !inv.State.Active() {
-			return nil // a new PIN, or none, by now
-		}
-		counters, err := u.Counters().Get(ctx, pinBudgetKey(inv))
-		if err != nil {
-			return err
-		}
-		if counters[0].N < tries {
-			return nil // some of them were right
-		}
-		key := inv.ID + "/" + strconv.Itoa(inv.PINGeneration)
-		if old, err := u.answered(ctx, inv.Site, level, key, nil); err != nil || old != nil {
-			return err
-		}
-		err = u.Records().Put(ctx, Record{
-			Site: inv.Site, Scope: level, Key: key, Result: []byte("{}"), At: u.now, ExpiresAt: u.now.Add(raisedKept),
-		})
-		if err != nil {
-			return err
-		}
-		events := []Event{{Type: EventType(level), Actor: ActorSystem, Data: map[string]string{"tries": strconv.Itoa(tries)}}}
-		if _, err := u.saveInvitation(ctx, inv, events...); err != nil {
-			return err
-		}
-		return u.enqueue(ctx, Message{Site: inv.Site, Kind: MessageAlert, Invitation: inv.ID, User: inv.User, Event: events[0].ID})
-	})
-}
-
-// raisedKept is how long a told level is remembered: longer than any PIN is
-// likely to be guessed at slowly.
-const raisedKept = 10 * 365 * 24 * time.Hour

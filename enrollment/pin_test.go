@@ -161,20 +161,24 @@ func TestATryStaysCountedWhateverHappensAfterIt(t *testing.T) {
 	pin := w.pin(id)
 	ctx, cancel := context.WithCancel(w.ctx)
 	svc := w.over(hangUp{w.store, cancel})
-	_, err := svc.Enroll(ctx, pinRequest("ann@example.com", pin, "1"))
-	assert.ErrorIs(t, err, context.Canceled)
+	_, err := svc.Enroll(ctx, pinRequest("ann@example.com", wrong(pin, 1), "1"))
+	assert.Error(t, err)
 	assert.Equal(t, 1, w.tries(id))
 }
 
-// hangUp is a store whose client goes away as soon as a try is spent.
+// hangUp is a store that does something between the two units of a guess, as
+// soon as a try is spent: the client goes away, say.
 type hangUp struct {
 	enrollment.Storage
-	cancel func()
+	then func()
 }
 
 func (h hangUp) Spend(ctx context.Context, now time.Time, gate []credentials.Limit, groups ...[]credentials.Limit) (enrollment.Spent, error) {
-	defer h.cancel()
-	return h.Storage.Spend(ctx, now, gate, groups...)
+	spent, err := h.Storage.Spend(ctx, now, gate, groups...)
+	if len(gate) > 0 || len(groups) > 0 && len(groups[0]) > 1 {
+		h.then()
+	}
+	return spent, err
 }
 
 func TestMalformedInputSpendsNothing(t *testing.T) {
@@ -281,6 +285,25 @@ func TestOneSourceIsPacedWhateverItTries(t *testing.T) {
 	assert.ErrorIs(t, err, enrollment.ErrCredentialRefused)
 }
 
+// A meeting in which everybody enrolls, behind one address.
+func TestARoomFullOfRightTriesAtOnceIsNotPaced(t *testing.T) {
+	w := newWorld(t)
+	pins := make([]credentials.Secret, 40)
+	for i := range pins {
+		result, err := w.svc.Invite(w.ctx, w.by, enrollment.InviteRequest{Email: fmt.Sprintf("u%d@example.org", i)})
+		require.NoError(t, err)
+		pins[i] = w.pin(result.Invitation)
+	}
+	var wg sync.WaitGroup
+	for i, pin := range pins {
+		wg.Go(func() {
+			_, err := w.svc.Enroll(w.ctx, pinRequest(fmt.Sprintf("u%d@example.org", i), pin, "1"))
+			assert.NoError(t, err)
+		})
+	}
+	wg.Wait()
+}
+
 func TestRightTriesDoNotUseUpTheSource(t *testing.T) {
 	w := newWorld(t)
 	pin := w.pin(w.invite("ann"))
@@ -351,4 +374,187 @@ type embedded struct{ enrollment.Storage }
 
 func (embedded) Spend(context.Context, time.Time, []credentials.Limit, ...[]credentials.Limit) (enrollment.Spent, error) {
 	return enrollment.Spent{}, enrollment.ErrOwnTransaction
+}
+
+// What changes between the comparison and the admission is seen.
+func TestARightPINIsLookedAtAgainWhenItAdmits(t *testing.T) {
+	for name, meanwhile := range map[string]func(w *world, id string) error{
+		"a new PIN":   func(w *world, id string) error { _, err := w.svc.NewPIN(w.ctx, w.by, id); return err },
+		"deactivated": func(w *world, id string) error { _, err := w.svc.Deactivate(w.ctx, w.by, id); return err },
+		"replaced": func(w *world, _ string) error {
+			_, err := w.svc.Invite(w.ctx, w.by, enrollment.InviteRequest{User: "ann"})
+			return err
+		},
+		"expired": func(w *world, _ string) error { w.clock.Advance(48 * time.Hour); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			id := w.invite("ann", func(r *enrollment.InviteRequest) { r.ExpiresAt = w.clock.Now().Add(time.Hour) })
+			pin := w.pin(id)
+			svc := w.over(hangUp{w.store, func() { require.NoError(t, meanwhile(w, id)) }})
+			_, err := svc.Enroll(w.ctx, pinRequest("ann@example.com", pin, "1"))
+			assert.ErrorIs(t, err, enrollment.ErrCredentialRefused)
+			for _, row := range w.slots() {
+				assert.Equal(t, enrollment.SlotInvitation, row.Kind, "nothing was enrolled")
+			}
+		})
+	}
+}
+
+func TestALostAnswerToAPINIsRepeatedEvenWhenTheInvitationIsOver(t *testing.T) {
+	for name, end := range map[string]func(w *world, id string){
+		"exhausted":   func(*world, string) {},
+		"deactivated": func(w *world, id string) { _, err := w.svc.Deactivate(w.ctx, w.by, id); require.NoError(w, err) },
+		"replaced":    func(w *world, _ string) { w.invite("ann") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			id := w.invite("ann", func(r *enrollment.InviteRequest) { r.MaxDevices = 1 })
+			pin := w.pin(id)
+			first, err := w.svc.Enroll(w.ctx, pinRequest("ann@example.com", pin, "1"))
+			require.NoError(t, err)
+			end(w, id)
+			again, err := w.svc.Enroll(w.ctx, pinRequest("ann@example.com", pin, "1"))
+			require.NoError(t, err)
+			assert.True(t, again.Replayed)
+			assert.Equal(t, first.Token.Reveal(), again.Token.Reveal())
+			_, err = w.svc.Enroll(w.ctx, pinRequest("ann@example.com", pin, "2"))
+			assert.ErrorIs(t, err, enrollment.ErrCredentialRefused, "but nothing new")
+			assert.Zero(t, w.tries(id), "right tries cost nothing")
+			w.clock.Advance(enrollment.RecordsKept)
+			_, err = w.svc.Enroll(w.ctx, pinRequest("ann@example.com", pin, "1"))
+			assert.ErrorIs(t, err, enrollment.ErrCredentialRefused)
+		})
+	}
+}
+
+// A retry loop of an older request must not cost what guesses cost.
+func TestRightTriesThatAdmitNobodyCostNothing(t *testing.T) {
+	w := newWorld(t)
+	w.noPace()
+	id := w.invite("ann")
+	pin := w.pin(id)
+	same := func(n string) enrollment.EnrollRequest {
+		r := pinRequest("ann@example.com", pin, n)
+		r.Device.Hardware.Serial = "S1"
+		return r
+	}
+	for _, n := range []string{"1", "2"} {
+		_, err := w.svc.Enroll(w.ctx, same(n))
+		require.NoError(t, err)
+	}
+	for range 30 {
+		_, err := w.svc.Enroll(w.ctx, same("1"))
+		require.ErrorIs(t, err, enrollment.ErrStale)
+	}
+	assert.Zero(t, w.tries(id))
+}
+
+// Twenty devices of a staging room are between their two units when the next
+// one comes: it has to wait, and nobody is told of guesses that were none.
+func TestTriesUnderWayRaiseNoAlarm(t *testing.T) {
+	w := newWorld(t)
+	w.noPace()
+	id := w.invite("ann")
+	pin := w.pin(id)
+	budget := credentials.Policy{}.PINBudgetLimit("acme", id, 1)
+	for range 20 {
+		_, err := w.store.Spend(w.ctx, w.clock.Now(), nil, []credentials.Limit{budget})
+		require.NoError(t, err)
+	}
+	_, err := w.svc.Enroll(w.ctx, pinRequest("ann@example.com", pin, "21"))
+	assert.ErrorIs(t, err, enrollment.ErrCredentialRefused)
+	assert.Zero(t, count(w.types(id), invitation.EventPINBurnt))
+	// Whoever spent them has died: after a while nobody can give them back.
+	w.clock.Advance(2 * time.Minute)
+	_, err = w.svc.Enroll(w.ctx, pinRequest("ann@example.com", pin, "22"))
+	assert.ErrorIs(t, err, enrollment.ErrCredentialRefused)
+	assert.Equal(t, 1, count(w.types(id), invitation.EventPINBurnt))
+}
+
+// The pace is the host's: a site's own would tell whom it has invited.
+func TestASitesOwnPaceTellsNothing(t *testing.T) {
+	w := newWorld(t)
+	w.sites.change("other", func(s *enrollment.Site) { s.Policy.Credentials.PINPace = 3 })
+	_, err := w.svc.Invite(w.ctx, enrollment.Actor{Site: "other", ID: "x"}, enrollment.InviteRequest{User: "bob"})
+	require.NoError(t, err)
+	answers := map[string][]string{}
+	for i := range 8 {
+		for _, email := range []string{"bob@example.com", "nobody@example.com"} {
+			_, err := w.svc.Enroll(w.ctx, from(pinRequest(email, credentials.SecretString("00000000"), fmt.Sprint(email, i)), i))
+			answers[email] = append(answers[email], enrollment.Code(err))
+		}
+	}
+	assert.Equal(t, answers["nobody@example.com"], answers["bob@example.com"])
+}
+
+func TestNoSiteCrowdsAnotherOut(t *testing.T) {
+	w := newWorld(t)
+	w.noPace()
+	other := enrollment.Actor{Site: "other", ID: "x"}
+	for i := range 12 { // of another tenant, and older
+		result, err := w.svc.Invite(w.ctx, other, enrollment.InviteRequest{Email: fmt.Sprintf("u%d@example.org", i)})
+		require.NoError(t, err)
+		_, err = w.svc.EditEmail(w.ctx, other, result.Invitation, "ann@example.com")
+		require.NoError(t, err)
+	}
+	w.clock.Advance(time.Hour)
+	pin := w.pin(w.invite("ann"))
+	_, err := w.svc.Enroll(w.ctx, pinRequest("ann@example.com", pin, "1"))
+	assert.NoError(t, err)
+}
+
+func TestATenantThatIsGoneDoesNotStandInTheWay(t *testing.T) {
+	w := newWorld(t)
+	pin := w.pin(w.invite("ann"))
+	_, err := w.svc.Invite(w.ctx, enrollment.Actor{Site: "other", ID: "x"}, enrollment.InviteRequest{User: "ann"})
+	require.NoError(t, err)
+	w.sites.mu.Lock()
+	delete(w.sites.list, "other")
+	w.sites.mu.Unlock()
+	_, err = w.svc.Enroll(w.ctx, pinRequest("ann@example.com", wrong(pin, 1), "1"))
+	assert.ErrorIs(t, err, enrollment.ErrCredentialRefused)
+	_, err = w.svc.Enroll(w.ctx, pinRequest("ann@example.com", pin, "2"))
+	assert.NoError(t, err)
+}
+
+// T31: a node that lacks a key counts nothing.
+func TestAMissingKeyCostsNoTry(t *testing.T) {
+	w := newWorld(t)
+	old := w.svc
+	rotated, err := w.cfg.Keyring.Rotate(zeroReader{})
+	require.NoError(t, err)
+	w.cfg.Keyring = rotated
+	w.svc = w.over(w.store)
+	id := w.invite("ann")
+	pin := w.pin(id)
+	for i := range 30 {
+		_, err := old.Enroll(w.ctx, from(pinRequest("ann@example.com", pin, fmt.Sprint(i)), i))
+		require.ErrorIs(t, err, credentials.ErrUnknownKey)
+		require.Equal(t, "unavailable", enrollment.Code(err))
+	}
+	assert.Zero(t, w.tries(id))
+	_, err = w.svc.Enroll(w.ctx, pinRequest("ann@example.com", pin, "x"))
+	assert.NoError(t, err)
+}
+
+// T13: that an alert cannot be stored is nobody's business outside.
+func TestAnAlertThatCannotBeStoredChangesNoAnswer(t *testing.T) {
+	w := newWorld(t)
+	w.noPace()
+	id := w.invite("ann")
+	pin := w.pin(id)
+	svc := w.over(mute{w.store})
+	for i := range 25 {
+		_, err := svc.Enroll(w.ctx, pinRequest("ann@example.com", wrong(pin, i), fmt.Sprint(i)))
+		require.ErrorIs(t, err, enrollment.ErrCredentialRefused)
+	}
+	assert.Equal(t, 20, w.tries(id))
+}
+
+// mute is a store that can count and nothing else.
+type mute struct{ enrollment.Storage }
+
+func (mute) Update(context.Context, func(context.Context, enrollment.Tx) error) error {
+	return errBroken
 }

@@ -215,8 +215,8 @@ func (u *unit) noteDelivery(ctx context.Context, m Message, status MessageStatus
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
-	if err != nil {
-		return err
+	if err != nil || m.CreatedAt.Before(inv.SentAt) {
+		return err // or the fate of an older mail
 	}
 	return u.delivered(ctx, inv, d)
 }

@@ -41,15 +41,15 @@ func (s *Service) renderInvitation(ctx context.Context, site Site, m Message) (M
 			return err
 		}
 		to.invitation = inv
-		if usable(inv, u) != nil {
-			return ErrNotFound
+		if usable(inv, u) != nil || m.CreatedAt.Before(inv.SentAt) {
+			return ErrNotFound // it is over, or was sent again since
 		}
 		cred, left, err = u.shown(ctx, site, to)
 		return err
 	})
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return Mail{}, superseded("invitation_over")
+		return Mail{}, superseded("no_longer_true")
 	case err != nil:
 		return Mail{}, again("unavailable")
 	}

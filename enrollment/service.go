@@ -93,7 +93,10 @@ func (s *Service) site(ctx context.Context, id string) (Site, error) {
 		return Site{}, err
 	}
 	site.ID = id
-	site.Policy = site.Policy.withDefaults()
+	if err := site.Policy.Validate(); err != nil {
+		return Site{}, fmt.Errorf("enrollment: policy of a site: %w", err)
+	}
+	site.Policy = site.Policy.WithDefaults()
 	return site, nil
 }
 

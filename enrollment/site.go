@@ -2,6 +2,8 @@ package enrollment
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
 	"net/url"
 	"time"
@@ -16,9 +18,10 @@ import (
 type Sites interface {
 	// Site returns one site, or an error wrapping ErrNotFound.
 	Site(ctx context.Context, id string) (Site, error)
-	// Host returns the site that stands for a host on which several may answer
-	// (host may be empty). Its policy paces tries with addresses that nobody
-	// has, so sites that share a host should share their paces.
+	// Host returns what stands for a host on which several sites may answer
+	// (host may be empty): its policy paces all tries with an address and all
+	// sources there. It cannot be the policy of the site that is tried, or the
+	// pace would tell which addresses that site has invited.
 	Host(ctx context.Context, host string) (Site, error)
 	// All yields the ids of all sites, for the sweeper.
 	All(ctx context.Context) iter.Seq2[string, error]
@@ -76,7 +79,23 @@ const (
 	DefaultLeaveTimeout      = 7 * 24 * time.Hour
 )
 
-func (p Policy) withDefaults() Policy {
+// Validate says what in p is out of bounds. Every verb refuses a site whose
+// policy is.
+func (p Policy) Validate() error {
+	errs := []error{p.Credentials.Validate(), p.Requirements.Validate()}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"UnresponsiveAfter", p.UnresponsiveAfter}, {"LeaveTimeout", p.LeaveTimeout}, {"RenewEvery", p.RenewEvery}} {
+		if d.value < 0 {
+			errs = append(errs, fmt.Errorf("enrollment: policy: %s is negative", d.name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// WithDefaults returns p with its zero fields filled in.
+func (p Policy) WithDefaults() Policy {
 	p.Credentials = p.Credentials.WithDefaults()
 	if p.UnresponsiveAfter <= 0 {
 		p.UnresponsiveAfter = DefaultUnresponsiveAfter

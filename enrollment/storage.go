@@ -116,9 +116,10 @@ type Invitations interface {
 	// adds one to it. It returns an error wrapping [ErrStale] if one does not,
 	// and one wrapping [ErrNotFound] if there is no such row.
 	Update(ctx context.Context, list ...invitation.Invitation) error
-	// ByEmail returns the active invitations of every site whose recipient has
-	// this canonical address, oldest first (by CreatedAt, then id).
-	ByEmail(ctx context.Context, emailKey string, limit int) ([]invitation.Invitation, error)
+	// ByEmail returns the invitations of every site whose recipient has this
+	// canonical address and that are active or ended after a time, oldest first
+	// (by CreatedAt, then id).
+	ByEmail(ctx context.Context, emailKey string, endedAfter time.Time, limit int) ([]invitation.Invitation, error)
 	// List returns the rows that q asks for.
 	List(ctx context.Context, q InvitationQuery) ([]invitation.Invitation, error)
 }
@@ -146,6 +147,7 @@ type Credential struct {
 	Index      credentials.MAC // zero: not found by itself
 	Check      credentials.MAC // zero: Index is proof enough
 	Sealed     []byte          // nil: cannot be shown
+	Data       []byte          // JSON of the Service's own, kept as it is; nil: none; never a secret
 	CreatedAt  time.Time
 	CreatedBy  string
 }
@@ -167,9 +169,10 @@ type Credentials interface {
 	// Put adds rows or replaces them. It returns an error wrapping [ErrExists]
 	// when an Index of the same kind belongs to another row.
 	Put(ctx context.Context, list ...Credential) error
-	// Get returns one row.
+	// Get returns one row and, where the unit may write, locks it.
 	Get(ctx context.Context, site, owner string, kind CredentialKind) (Credential, error)
-	// ByIndex returns the row of that kind whose Index is one of macs.
+	// ByIndex returns the row of that kind whose Index is one of macs, and
+	// locks it as Get.
 	ByIndex(ctx context.Context, kind CredentialKind, macs []credentials.MAC) (Credential, error)
 	// List returns rows of that kind of every site, in the order of site and
 	// owner, after the row given (its Site and Owner), at most limit. It is

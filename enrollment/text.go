@@ -15,3 +15,7 @@ const maxText = 256
 func plainText(s string) bool {
 	return len(s) <= maxText && utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
 }
+
+// trimAddress takes away the white space around an address: what is stored is
+// what goes into a mail's header.
+func trimAddress(s string) string { return strings.Trim(s, " \t\r\n") }

@@ -24,12 +24,20 @@ type unit struct {
 func (s *Service) update(ctx context.Context, fn func(ctx context.Context, u *unit) error) error {
 	now := s.now()
 	put := false
-	err := s.store.Update(ctx, func(ctx context.Context, tx Tx) error {
-		u := &unit{Tx: tx, s: s, now: now}
-		err := fn(ctx, u)
-		put = u.put
-		return err
-	})
+	run := func() error {
+		return s.store.Update(ctx, func(ctx context.Context, tx Tx) error {
+			u := &unit{Tx: tx, s: s, now: now}
+			err := fn(ctx, u)
+			put = u.put
+			return err
+		})
+	}
+	err := run()
+	if errors.Is(err, ErrExists) {
+		// Somebody was quicker with a key that only one may have: hardware, an
+		// idempotency key. The second run sees what they wrote.
+		err = run()
+	}
 	if err == nil && put {
 		s.rouse()
 	}
@@ -202,6 +210,28 @@ func deviceSlot(d device.Device, user User, contact Contact, r device.Requiremen
 		slot.Missing = d.Missing(r)
 	}
 	return slot
+}
+
+// rename stores what the directory now says of a user, in the list as well.
+func (u *unit) rename(ctx context.Context, user User) error {
+	if err := u.Users().Put(ctx, user); err != nil {
+		return err
+	}
+	devices, err := u.Devices().List(ctx, DeviceQuery{Site: user.Site, User: user.ID})
+	if err != nil {
+		return err
+	}
+	for _, d := range devices {
+		slot, err := u.Slots().Get(ctx, d.Site, d.ID)
+		if err != nil {
+			return err
+		}
+		slot.UserName, slot.Email = user.Name, user.Email
+		if err := u.Slots().Put(ctx, slot); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // firstOf returns the first text that is not empty.

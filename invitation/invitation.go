@@ -51,25 +51,20 @@ type Invitation struct {
 }
 
 // Usable says whether a device may enroll by i at now. It returns nil, or
-// [ErrDeactivated], [ErrExpired] or [ErrExhausted]. A device that re-enrolls
-// needs no place under the limit, so known says that it already holds one.
+// [ErrDeactivated], [ErrExpired] or [ErrExhausted]. known says that the device
+// holds a place of i already: it needs no other, and may come back even when
+// the last place is taken.
 //
 // The expiry is judged here, by the clock, and never by whether a sweeper has
 // come by.
 func (i Invitation) Usable(now time.Time, known bool) error {
 	switch {
-	case !i.State.Active() && i.Reason == Expired:
-		return ErrExpired
-	case !i.State.Active() && i.Reason == Exhausted:
-		// The device that used the last place may come back.
-		if known {
-			return nil
-		}
-		return ErrExhausted
-	case !i.State.Active():
+	case i.Reason == ByAdmin || i.Reason == Superseded:
 		return ErrDeactivated
-	case i.Expired(now):
+	case i.Reason == Expired || i.Expired(now):
 		return ErrExpired
+	case i.Reason == Exhausted && !known:
+		return ErrExhausted
 	case i.MaxDevices > 0 && i.Enrolled >= i.MaxDevices && !known:
 		return ErrExhausted
 	}
@@ -101,14 +96,15 @@ func (i Invitation) Open(now time.Time) (Invitation, bool, error) {
 	return next, changed, err
 }
 
-// Deactivate ends i at now. Deactivating twice keeps the first reason and time.
+// Deactivate ends i at now. Deactivating twice keeps the first reason and time,
+// but for one that is exhausted: its devices may still come back, and every
+// other reason ends that.
 func (i Invitation) Deactivate(why Reason, now time.Time) (Invitation, bool) {
-	next, changed, err := i.step(StepDeactivate)
-	if err != nil || !changed {
-		return i, false // every state can be deactivated, so err is nil
+	if i.Reason != "" && (i.Reason != Exhausted || why == Exhausted) {
+		return i, false
 	}
-	next.Reason, next.EndedAt = why, now
-	return next, true
+	i.State, i.Reason, i.EndedAt = transitions[i.State][StepDeactivate], why, now
+	return i, true
 }
 
 // Delivered records what became of the latest mail. Only a mail that was sent

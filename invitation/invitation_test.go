@@ -81,6 +81,16 @@ func TestDeactivatingTwiceKeepsTheFirstReason(t *testing.T) {
 	assert.Equal(t, now, second.EndedAt)
 }
 
+func TestAnExhaustedInvitationCanStillBeRevoked(t *testing.T) {
+	full, _ := invitation.Invitation{State: invitation.Opened}.Deactivate(invitation.Exhausted, now)
+	same, changed := full.Deactivate(invitation.Exhausted, now.Add(time.Hour))
+	assert.False(t, changed)
+	assert.Equal(t, full, same)
+	revoked, changed := full.Deactivate(invitation.ByAdmin, now.Add(time.Hour))
+	assert.True(t, changed)
+	assert.ErrorIs(t, revoked.Usable(now, true), invitation.ErrDeactivated)
+}
+
 func TestWhoMayEnroll(t *testing.T) {
 	type inv = invitation.Invitation
 	const ns = time.Nanosecond
@@ -98,6 +108,10 @@ func TestWhoMayEnroll(t *testing.T) {
 		"at its end":                       {inv{State: invitation.Sent, ExpiresAt: now}, false, invitation.ErrExpired},
 		"a nanosecond after its end":       {inv{State: invitation.Sent, ExpiresAt: now.Add(-ns)}, false, invitation.ErrExpired},
 		"expired, swept":                   {inv{State: invitation.Deactivated, Reason: invitation.Expired}, false, invitation.ErrExpired},
+		"exhausted":                        {inv{State: invitation.Deactivated, Reason: invitation.Exhausted}, false, invitation.ErrExhausted},
+		"exhausted, known hardware":        {inv{State: invitation.Deactivated, Reason: invitation.Exhausted}, true, nil},
+		"exhausted and past its end":       {inv{State: invitation.Deactivated, Reason: invitation.Exhausted, ExpiresAt: now}, true, invitation.ErrExpired},
+		"superseded, known hardware":       {inv{State: invitation.Deactivated, Reason: invitation.Superseded}, true, invitation.ErrDeactivated},
 		"room for the last device":         {inv{State: invitation.Opened, MaxDevices: 2, Enrolled: 1}, false, nil},
 		"no room":                          {inv{State: invitation.Opened, MaxDevices: 2, Enrolled: 2}, false, invitation.ErrExhausted},
 		"no room, but the device is known": {inv{State: invitation.Opened, MaxDevices: 2, Enrolled: 2}, true, nil},

@@ -46,7 +46,6 @@ const (
 const (
 	EventCreated      = "invitation.created"
 	EventSent         = "invitation.sent"
-	EventFetched      = "invitation.fetched"
 	EventOpened       = "invitation.opened"
 	EventAccepted     = "invitation.accepted"
 	EventEmailChanged = "invitation.email_changed"

@@ -207,7 +207,7 @@ func TestContractHasEveryValueOfEveryEnum(t *testing.T) {
 		"Ownership":       {"", string(device.Company), string(device.Personal)},
 		"Mode":            append([]string{""}, texts(device.Modes(""))...),
 		"Fact":            texts(device.AllFacts()),
-		"Origin":          texts([]device.Origin{device.ByInvitation, device.BySelfService, device.ByAdoption}),
+		"Origin":          texts([]device.Origin{device.ByInvitation, device.BySelfService}),
 		"Party":           texts([]device.Party{device.WaitsNobody, device.WaitsUser, device.WaitsDevice, device.WaitsServer, device.WaitsAdmin}),
 		"Delivery":        texts([]invitation.Delivery{invitation.NotMailed, invitation.Queued, invitation.Accepted, invitation.Failed, invitation.Bounced}),
 		"Reason":          texts([]invitation.Reason{"", invitation.ByAdmin, invitation.Superseded, invitation.Expired, invitation.Exhausted}),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/invitation"
@@ -65,13 +66,16 @@ func (n invitations) Update(ctx context.Context, list ...invitation.Invitation) 
 	})
 }
 
-func (n invitations) ByEmail(ctx context.Context, emailKey string, limit int) ([]invitation.Invitation, error) {
+func (n invitations) ByEmail(ctx context.Context, emailKey string, endedAfter time.Time, limit int) ([]invitation.Invitation, error) {
 	if err := n.reading(ctx); err != nil {
 		return nil, err
 	}
 	var list []invitation.Invitation
+	endedAfter = micros(endedAfter)
 	for k := range n.data.byEmail[emailKey] {
-		list = append(list, n.data.invitations[k])
+		if row := n.data.invitations[k]; row.State.Active() || row.EndedAt.After(endedAfter) {
+			list = append(list, row)
+		}
 	}
 	slices.SortFunc(list, func(a, b invitation.Invitation) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Site, b.Site))
@@ -136,9 +140,9 @@ func (n invitations) store(row invitation.Invitation) error {
 			return fmt.Errorf("memstore: active invitation of the user: %w", enrollment.ErrExists)
 		}
 		put(n.tx, n.data.active, user, row.ID)
-		if row.EmailKey != "" {
-			link(n.tx, n.data.byEmail, row.EmailKey, k)
-		}
+	}
+	if row.EmailKey != "" {
+		link(n.tx, n.data.byEmail, row.EmailKey, k)
 	}
 	link(n.tx, n.data.byUser, user, k)
 	link(n.tx, n.data.ofSite, row.Site, k)
@@ -150,8 +154,8 @@ func (n invitations) unindex(row invitation.Invitation) {
 	k, user := key{row.Site, row.ID}, key{row.Site, row.User}
 	if row.State.Active() {
 		drop(n.tx, n.data.active, user)
-		unlink(n.tx, n.data.byEmail, row.EmailKey, k)
 	}
+	unlink(n.tx, n.data.byEmail, row.EmailKey, k)
 	unlink(n.tx, n.data.byUser, user, k)
 	unlink(n.tx, n.data.ofSite, row.Site, k)
 }

@@ -23,7 +23,7 @@ type data struct {
 
 	invitations map[key]invitation.Invitation
 	active      map[key]string  // by site and user: the id of the active invitation
-	byEmail     map[string]keys // by EmailKey: the active invitations
+	byEmail     map[string]keys // by EmailKey: the invitations
 	byUser      map[key]keys    // by site and user: all invitations
 	ofSite      map[string]keys // by site: all invitations
 

@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	credentialColumns = "site, owner, kind, generation, index_mac, check_mac, sealed, created_at, created_by"
+	credentialColumns = "site, owner, kind, generation, index_mac, check_mac, sealed, data, created_at, created_by"
 	selectCredentials = "SELECT " + credentialColumns + " FROM @credentials WHERE "
 )
 
 func credentialFields(c *enrollment.Credential) []any {
 	return []any{
 		&c.Site, &c.Owner, (*string)(&c.Kind), &c.Generation,
-		mac{&c.Index}, mac{&c.Check}, bin{&c.Sealed}, stamp{&c.CreatedAt}, &c.CreatedBy,
+		mac{&c.Index}, mac{&c.Check}, bin{&c.Sealed}, bin{&c.Data}, stamp{&c.CreatedAt}, &c.CreatedBy,
 	}
 }
 
@@ -30,19 +30,19 @@ func (t creds) Put(ctx context.Context, list ...enrollment.Credential) error {
 	}
 	return replace(ctx, t.unit, "@credentials ("+credentialColumns+")", credentialFields, `ON CONFLICT (kind, site, owner) DO UPDATE SET
 		generation = excluded.generation, index_mac = excluded.index_mac, check_mac = excluded.check_mac,
-		sealed = excluded.sealed, created_at = excluded.created_at, created_by = excluded.created_by`,
+		sealed = excluded.sealed, data = excluded.data, created_at = excluded.created_at, created_by = excluded.created_by`,
 		last(list, func(c *enrollment.Credential) owner { return owner{key{c.Site, c.Owner}, c.Kind} }))
 }
 
 func (t creds) Get(ctx context.Context, site, owner string, kind enrollment.CredentialKind) (enrollment.Credential, error) {
-	return one(ctx, t.unit, credentialFields, selectCredentials+"kind = ? AND site = ? AND owner = ?", string(kind), site, owner)
+	return one(ctx, t.unit, credentialFields, selectCredentials+"kind = ? AND site = ? AND owner = ?"+t.lock(), string(kind), site, owner)
 }
 
 func (t creds) ByIndex(ctx context.Context, kind enrollment.CredentialKind, macs []credentials.MAC) (enrollment.Credential, error) {
 	var w where
 	w.and("kind = ?", string(kind))
 	w.in("index_mac", macArgs(macs))
-	list, err := collect(ctx, t.unit, credentialFields, selectCredentials+w.text, w.args...)
+	list, err := collect(ctx, t.unit, credentialFields, selectCredentials+w.text+t.lock(), w.args...)
 	if err != nil {
 		return enrollment.Credential{}, err
 	}

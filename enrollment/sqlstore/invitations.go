@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/invitation"
@@ -89,12 +90,13 @@ func (u *unit) missed(ctx context.Context, table, site, id string) error {
 	return fmt.Errorf("%w: it is at version %d", enrollment.ErrStale, version)
 }
 
-func (t invitations) ByEmail(ctx context.Context, emailKey string, limit int) ([]invitation.Invitation, error) {
+func (t invitations) ByEmail(ctx context.Context, emailKey string, endedAfter time.Time, limit int) ([]invitation.Invitation, error) {
 	if emailKey == "" {
 		return nil, nil
 	}
 	return collect(ctx, t.unit, invitationFields,
-		selectInvitations+"email_key = ? AND "+isActive+" ORDER BY created_at, id, site LIMIT ?", emailKey, max(limit, 0))
+		selectInvitations+"email_key = ? AND email_key <> '' AND ("+isActive+" OR ended_at > ?) ORDER BY created_at, id, site LIMIT ?",
+		emailKey, micros(endedAfter), max(limit, 0))
 }
 
 func (t invitations) List(ctx context.Context, q enrollment.InvitationQuery) ([]invitation.Invitation, error) {

@@ -538,12 +538,12 @@ func (n crowded) Create(ctx context.Context, list ...invitation.Invitation) erro
 
 type undead struct{ enrollment.Invitations }
 
-func (n undead) ByEmail(ctx context.Context, emailKey string, limit int) ([]invitation.Invitation, error) {
+func (n undead) ByEmail(ctx context.Context, emailKey string, endedAfter time.Time, limit int) ([]invitation.Invitation, error) {
 	list, err := n.List(ctx, enrollment.InvitationQuery{Site: "a", States: []invitation.State{invitation.Deactivated}})
 	if err != nil {
 		return nil, err
 	}
-	active, err := n.Invitations.ByEmail(ctx, emailKey, limit)
+	active, err := n.Invitations.ByEmail(ctx, emailKey, endedAfter, limit)
 	return append(list, active...), err
 }
 

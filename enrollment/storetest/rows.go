@@ -129,6 +129,7 @@ var credentialRows = kept[enrollment.Credential]{
 		return enrollment.Credential{
 			Site: site, Owner: id, Kind: enrollment.KindInvitation, Generation: 3,
 			Index: mac("index " + site + "/" + id), Check: mac("check"), Sealed: []byte("\x00sealed\xff"),
+			Data:      []byte(`{"n": 1}`),
 			CreatedAt: at(1), CreatedBy: "Zoë",
 		}
 	},
@@ -141,7 +142,7 @@ var credentialRows = kept[enrollment.Credential]{
 	},
 	replace: putCredentials,
 	edit: func(c enrollment.Credential) enrollment.Credential {
-		c.Generation, c.Check, c.Sealed = 4, credentials.MAC{}, []byte("other")
+		c.Generation, c.Check, c.Sealed, c.Data = 4, credentials.MAC{}, []byte("other"), []byte(`{"n": 2}`)
 		return c
 	},
 }

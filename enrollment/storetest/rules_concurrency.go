@@ -197,6 +197,24 @@ var concurrencyRules = []rule{
 			return int(locked.Seq), tx.Contacts().Put(ctx, locked)
 		})
 	}},
+	{"credentials are locked", "Callers that get a credential, by its owner or index, and count up get a number each.", func(t tb, s enrollment.Storage) {
+		c := credentialRows.row("site", "one")
+		c.Generation = 0
+		do(t, s, putCredentials(c))
+		var turn atomic.Int64
+		countUp(t, s, 30, func(ctx context.Context, tx enrollment.Tx) (int, error) {
+			read := getCredential("site", "one", c.Kind)
+			if turn.Add(1)%2 == 0 {
+				read = byIndex(c.Kind, c.Index)
+			}
+			locked, err := read(ctx, tx)
+			if err != nil {
+				return 0, err
+			}
+			locked.Generation++
+			return locked.Generation, tx.Credentials().Put(ctx, locked)
+		})
+	}},
 	{"one winner", "Of many who put a record under one key, one does, and the others are refused with ErrExists.", func(t tb, s enrollment.Storage) {
 		winners := 0
 		for _, err := range together(16, func(i int) error {

@@ -28,8 +28,12 @@ func mailed(site, id, emailKey string, created time.Time) invitation.Invitation 
 }
 
 func byEmail(emailKey string, limit int) reading[[]string] {
+	return byEmailSince(emailKey, at(1000), limit)
+}
+
+func byEmailSince(emailKey string, endedAfter time.Time, limit int) reading[[]string] {
 	return func(ctx context.Context, tx enrollment.Tx) ([]string, error) {
-		list, err := tx.Invitations().ByEmail(ctx, emailKey, limit)
+		list, err := tx.Invitations().ByEmail(ctx, emailKey, endedAfter, limit)
 		return ids(list, func(n invitation.Invitation) string { return n.Site + "/" + n.ID }), err
 	}
 }
@@ -88,6 +92,15 @@ var invitationRules = []rule{
 		same(t, "the first two", see(t, s, byEmail("zoe@example.com", 2)), want[:2])
 		same(t, "those to nobody known", see(t, s, byEmail("none@example.com", 10)), []string{})
 		same(t, "those without an address", see(t, s, byEmail("", 10)), []string{})
+	}},
+	{"by email, ended lately", "ByEmail also returns the invitations that ended after the time given.", func(t tb, s enrollment.Storage) {
+		early, late := mailed("a", "inv_1", "zoe@example.com", at(1)), mailed("b", "inv_2", "zoe@example.com", at(2))
+		early, _ = early.Deactivate(invitation.ByAdmin, at(5))
+		late, _ = late.Deactivate(invitation.ByAdmin, at(6))
+		do(t, s, createInvitations(early, late, mailed("c", "inv_3", "zoe@example.com", at(3))))
+		same(t, "since the first ended", see(t, s, byEmailSince("zoe@example.com", at(5), 10)), []string{"b/inv_2", "c/inv_3"})
+		same(t, "since before", see(t, s, byEmailSince("zoe@example.com", at(4), 10)), []string{"a/inv_1", "b/inv_2", "c/inv_3"})
+		same(t, "since the last ended", see(t, s, byEmailSince("zoe@example.com", at(6), 10)), []string{"c/inv_3"})
 	}},
 	{"by email follows changes", "ByEmail finds an invitation by its present address, while it is active.", func(t tb, s enrollment.Storage) {
 		one, two := mailed("a", "inv_1", "zoe@example.com", at(1)), mailed("a", "inv_2", "zoe@example.com", at(2))

@@ -49,7 +49,7 @@ CREATE TABLE @invitations (
 -- One active invitation per user, whatever the program does.
 CREATE UNIQUE INDEX ~invitations_active ON @invitations (site, user_id) WHERE state <> 'deactivated';
 CREATE INDEX ~invitations_user ON @invitations (site, user_id, id);
-CREATE INDEX ~invitations_email ON @invitations (email_key, created_at, id) WHERE state <> 'deactivated';
+CREATE INDEX ~invitations_email ON @invitations (email_key, created_at, id) WHERE email_key <> '';
 CREATE INDEX ~invitations_expiry ON @invitations (expires_at) WHERE state <> 'deactivated' AND expires_at <> 0;
 
 CREATE TABLE @credentials (
@@ -60,6 +60,7 @@ CREATE TABLE @credentials (
   index_mac  BLOB,
   check_mac  BLOB,
   sealed     BLOB,
+  data       BLOB,
   created_at INTEGER NOT NULL,
   created_by TEXT NOT NULL,
   PRIMARY KEY (kind, site, owner)

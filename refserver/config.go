@@ -1,0 +1,249 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"example.com/enrollkit/credentials"
+	"example.com/enrollkit/refserver/internal/server"
+	"example.com/enrollkit/refserver/internal/smtp"
+	"example.com/enrollkit/refserver/internal/web"
+)
+
+// setting is one flag, also taken from ENROLLKIT_NAME in the environment, and
+// secrets from a file named by ENROLLKIT_NAME_FILE.
+type setting struct {
+	name, value, usage string
+	secret             bool
+	toggle             bool
+}
+
+// settings are all flags with their defaults.
+var settings = []setting{
+	{name: "listen", value: "127.0.0.1:8080", usage: "`address` to listen on"},
+	{name: "public-url", usage: "`URL` where people and devices reach this server; https, or http on loopback; defaults to http at -listen"},
+	{name: "database", value: "sqlite:enrollkit.db", usage: "`sqlite:PATH`"},
+	{name: "keyring", usage: "`path` of the key ring, made on the first start; defaults to the database's path with .keyring"},
+	{name: "smtp", usage: "`URL` of the mail server, smtp://user:password@host:port or smtps://...; without it mail goes to the built-in mailbox", secret: true},
+	{name: "mail-from", usage: "`address` that mail comes from; required with -smtp"},
+	{name: "admin-email", value: "admin@localhost", usage: "`address` of the first site's administrator"},
+	{name: "admin-token", usage: "the administrator's `token`; without it one is minted and printed at the first start", secret: true},
+	{name: "operator-token", usage: "`token` for making sites; without it nobody makes any", secret: true},
+	{name: "trusted-proxies", usage: "`networks` whose X-Forwarded-For is believed, separated by commas"},
+	{name: "log-level", value: "info", usage: "`debug`, info, warn or error"},
+	{name: "demo", value: "false", usage: "fill the site with demo users", toggle: true},
+	{name: "print-config", value: "false", usage: "print the configuration without secrets and exit", toggle: true},
+}
+
+// options are the settings as given.
+type options struct {
+	values      map[string]string
+	level       slog.Level
+	printConfig bool
+}
+
+// readOptions reads flags over environment over defaults. It returns nil after
+// showing help.
+func readOptions(args []string, env func(string) string, errOut io.Writer) (*options, error) {
+	o := &options{values: map[string]string{}}
+	flags := flag.NewFlagSet("refserver", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // its errors are returned, on one line
+	for _, s := range settings {
+		value, err := s.fromEnv(env)
+		if err != nil {
+			return nil, err
+		}
+		o.values[s.name] = value
+		if s.toggle {
+			flags.BoolFunc(s.name, s.usage, o.set(s.name))
+		} else {
+			flags.Func(s.name, s.usage, o.set(s.name))
+		}
+	}
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		usage(errOut)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if err := o.level.UnmarshalText([]byte(o.values["log-level"])); err != nil {
+		return nil, errors.New("-log-level: want debug, info, warn or error")
+	}
+	for _, s := range settings {
+		if v := o.values[s.name]; s.toggle && v != "true" && v != "false" {
+			return nil, fmt.Errorf("-%s: want true or false", s.name)
+		}
+	}
+	o.printConfig = o.values["print-config"] == "true"
+	return o, nil
+}
+
+func (o *options) set(name string) func(string) error {
+	return func(value string) error { o.values[name] = value; return nil }
+}
+
+func (s setting) env() string {
+	return "ENROLLKIT_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+}
+
+// fromEnv returns what the environment says, or the default.
+func (s setting) fromEnv(env func(string) string) (string, error) {
+	file := env(s.env() + "_FILE")
+	switch v := env(s.env()); {
+	case v != "" && file != "" && s.secret:
+		return "", fmt.Errorf("%s and %s_FILE are both set", s.env(), s.env())
+	case v != "":
+		return v, nil
+	case file == "" || !s.secret:
+		return s.value, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("%s_FILE: %w", s.env(), err)
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
+}
+
+func usage(w io.Writer) {
+	_, _ = fmt.Fprintln(w, "usage: refserver [serve|simulate|version] [flags]")
+	for _, s := range settings {
+		kind, text := flag.UnquoteUsage(&flag.Flag{Usage: s.usage})
+		if s.toggle {
+			kind = ""
+		}
+		if s.value != "" && !s.toggle {
+			text += " (default " + s.value + ")"
+		}
+		file := ""
+		if s.secret {
+			file = "[_FILE]"
+		}
+		_, _ = fmt.Fprintf(w, "  -%s %s\n\t%s; also %s%s\n", s.name, kind, text, s.env(), file)
+	}
+}
+
+// print shows the configuration without secrets.
+func (o *options) print(w io.Writer) error {
+	if _, err := o.config(); err != nil {
+		return err
+	}
+	for _, s := range settings {
+		v := o.values[s.name]
+		if s.secret && v != "" {
+			v = "[redacted]"
+		}
+		if _, err := fmt.Fprintf(w, "%s=%s\n", s.name, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// config checks the options. Its errors are one line, name the flag, and quote
+// no secret.
+func (o *options) config() (server.Config, error) {
+	v := o.values
+	cfg := server.Config{
+		Listen: v["listen"], MailFrom: v["mail-from"], AdminEmail: v["admin-email"], Demo: v["demo"] == "true",
+		SMTP: credentials.SecretString(v["smtp"]), AdminToken: credentials.SecretString(v["admin-token"]),
+		OperatorToken: credentials.SecretString(v["operator-token"]),
+	}
+	host, _, err := net.SplitHostPort(cfg.Listen)
+	if err != nil {
+		return cfg, errors.New("-listen: want host:port")
+	}
+	if cfg.PublicURL, err = publicURL(v["public-url"], host); err != nil {
+		return cfg, err
+	}
+	path, ok := strings.CutPrefix(v["database"], "sqlite:")
+	if !ok || path == "" {
+		return cfg, errors.New("-database: only sqlite:PATH is supported")
+	}
+	cfg.Database, cfg.Keyring = path, v["keyring"]
+	if cfg.Keyring == "" {
+		cfg.Keyring = strings.TrimSuffix(path, filepath.Ext(path)) + ".keyring"
+	}
+	if err := o.mail(&cfg); err != nil {
+		return cfg, err
+	}
+	for _, name := range []string{"admin-token", "operator-token"} {
+		// What only this machine reaches may have a short token.
+		if t := v[name]; t != "" && len(t) < 16 && cfg.PublicURL != nil && !web.IsLoopback(cfg.PublicURL.Hostname()) {
+			return cfg, fmt.Errorf("-%s: want at least 16 characters", name)
+		}
+		if strings.ContainsFunc(v[name], func(c rune) bool { return c <= ' ' || c > '~' }) {
+			return cfg, fmt.Errorf("-%s: want visible ASCII characters only", name)
+		}
+	}
+	if v["admin-token"] != "" && v["admin-token"] == v["operator-token"] {
+		return cfg, errors.New("-operator-token: want another than -admin-token")
+	}
+	for proxy := range strings.FieldsFuncSeq(v["trusted-proxies"], func(c rune) bool { return c == ',' || c == ' ' }) {
+		network, err := netip.ParsePrefix(proxy)
+		if err != nil {
+			return cfg, errors.New("-trusted-proxies: want networks such as 10.0.0.0/8, separated by commas")
+		}
+		cfg.TrustedProxies = append(cfg.TrustedProxies, network)
+	}
+	return cfg, nil
+}
+
+func publicURL(s, listenHost string) (*url.URL, error) {
+	if s == "" {
+		if !web.IsLoopback(listenHost) {
+			return nil, errors.New("-public-url: required when -listen is not loopback")
+		}
+		return nil, nil
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, errors.New("-public-url: want a URL such as https://enroll.example.com")
+	}
+	if u.Path == "/" {
+		u.Path = ""
+	}
+	if err := credentials.CheckBase(u); err != nil {
+		return nil, errors.New("-public-url: want https, or http on loopback, with a host and nothing else")
+	}
+	if u.Path != "" {
+		return nil, errors.New("-public-url: a path is not supported")
+	}
+	return u, nil
+}
+
+// mail checks what belongs to mail.
+func (o *options) mail(cfg *server.Config) error {
+	if !cfg.SMTP.IsZero() {
+		if _, err := smtp.New(cfg.SMTP); err != nil {
+			return fmt.Errorf("-smtp: %w", err)
+		}
+		if cfg.MailFrom == "" {
+			return errors.New("-mail-from: required with -smtp")
+		}
+	}
+	if cfg.MailFrom == "" {
+		cfg.MailFrom = "enrollkit@mailbox.invalid" // it never leaves the built-in mailbox
+	}
+	if _, err := credentials.CanonicalEmail(cfg.MailFrom); err != nil {
+		return errors.New("-mail-from: want one plain e-mail address")
+	}
+	local, ours := strings.CutSuffix(cfg.AdminEmail, "@localhost")
+	if _, err := credentials.CanonicalEmail(cfg.AdminEmail); err != nil && (!ours || local == "") {
+		return errors.New("-admin-email: want one plain e-mail address")
+	}
+	return nil
+}

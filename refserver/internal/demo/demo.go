@@ -1,0 +1,69 @@
+// Package demo fills the demo site: users of a small company, and invitations to
+// some of them, through the same doors that everybody uses.
+package demo
+
+import (
+	"context"
+	"strings"
+
+	"example.com/enrollkit/enrollment"
+	"example.com/enrollkit/refserver/internal/accounts"
+)
+
+// people are the users of the demo site; those with a mark are invited: by mail
+// (m), or only on paper (p).
+var people = []struct{ name, invited string }{
+	{"Alice Novak", "m"}, {"Ben Carter", "m"}, {"Chiara Rossi", "m"}, {"David Okafor", "m"}, {"Eva Lindqvist", "m"},
+	{"Farid Haddad", "m"}, {"Grace Kim", "m"}, {"Hugo Martin", "m"}, {"Irena Dvorak", "m"}, {"Jonas Weber", "m"},
+	{"Karin Berg", "p"}, {"Liam Murphy", "p"}, {"Maria Santos", ""}, {"Nadia Petrova", ""}, {"Oskar Nilsson", ""},
+	{"Priya Nair", ""}, {"Quentin Dubois", ""}, {"Rosa Alvarez", ""}, {"Samuel Adeyemi", ""}, {"Tereza Horakova", ""},
+}
+
+// unresponsiveAfter is short, so that one sees it.
+const unresponsiveAfter = 20 // seconds
+
+// Seed fills the administrator's site unless it has users already.
+func Seed(ctx context.Context, svc *enrollment.Service, a *accounts.Accounts, by accounts.Principal) error {
+	if page, err := a.Users(ctx, by.Site, "", "", 1); err != nil || len(page.Users) > 0 {
+		return err
+	}
+	if err := settings(ctx, a, by.Site); err != nil {
+		return err
+	}
+	var invites []enrollment.InviteRequest
+	for _, p := range people {
+		email := strings.ToLower(strings.ReplaceAll(p.name, " ", ".")) + "@demo.example"
+		user, err := a.CreateUser(ctx, by.Site, accounts.UserChange{Name: &p.name, Email: &email}, "")
+		if err != nil {
+			return err
+		}
+		if p.invited != "" {
+			invites = append(invites, enrollment.InviteRequest{User: user.ID, Send: p.invited == "m"})
+		}
+	}
+	results, err := svc.InviteMany(ctx, by.Actor(), enrollment.InviteManyRequest{Invites: invites})
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		if r.Err != nil {
+			return r.Err
+		}
+	}
+	return nil
+}
+
+func settings(ctx context.Context, a *accounts.Accounts, site string) error {
+	s, err := a.Settings(site)
+	if err != nil {
+		return err
+	}
+	after := unresponsiveAfter
+	s.Policy.UnresponsiveAfterSeconds = &after
+	s.Support = "it@demo.example"
+	s.Agents = map[string]accounts.Agent{
+		"android": {Name: "Demo Agent", Package: "example.demo.agent"},
+		"ios":     {Name: "Demo Agent", Package: "example.demo.agent", StoreURL: "https://apps.apple.com/app/id000000000"},
+	}
+	return a.PutSettings(ctx, site, s)
+}

@@ -1,0 +1,35 @@
+package server
+
+import (
+	"io"
+	"log/slog"
+	"net/netip"
+	"net/url"
+
+	"example.com/enrollkit/credentials"
+)
+
+// Config is what the server is started with. Package main reads it from flags
+// and environment and has checked it.
+type Config struct {
+	Listen         string   // host:port
+	PublicURL      *url.URL // nil: http at Listen, which is loopback then
+	Database       string   // path of the SQLite file
+	Keyring        string   // path of the key ring
+	SMTP           credentials.Secret
+	MailFrom       string
+	AdminEmail     string
+	AdminToken     credentials.Secret // zero: minted at the first start
+	OperatorToken  credentials.Secret // zero: nobody makes sites
+	Demo           bool
+	TrustedProxies []netip.Prefix
+
+	OpenAPI []byte    // the document served at /openapi.yaml
+	Out     io.Writer // where the console's address and a minted token are printed
+	Log     *slog.Logger
+
+	// Simulate, if set, runs beside the server with -demo until ctx ends.
+	Simulate Simulate
+	// Ready, if set, is called once requests are taken.
+	Ready func(base *url.URL)
+}

@@ -1,0 +1,64 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+
+	"example.com/enrollkit/credentials"
+	"example.com/enrollkit/refserver/internal/accounts"
+)
+
+// signIn is how the first administrator gets in.
+type signIn struct {
+	accounts.Principal
+	Token credentials.Secret // zero: known from before
+	Given bool               // by the configuration, so it is not printed
+}
+
+// firstSite makes the one site of the first start, and sees to it that a token
+// from the configuration works.
+func (s *server) firstSite(ctx context.Context) (signIn, error) {
+	token := accounts.Token{Secret: s.AdminToken, Source: accounts.Configured}
+	given := !s.AdminToken.IsZero()
+	site, known := s.accounts.First()
+	switch {
+	case given:
+	case s.Demo: // a demo tells its token at every start
+		token = accounts.MintToken(accounts.Demo)
+	case !known:
+		token = accounts.MintToken(accounts.Minted)
+	default:
+		return signIn{}, nil
+	}
+	if !known {
+		settings := accounts.Settings{Name: "My company"}
+		if s.Demo {
+			settings.Name = "Demo company"
+		}
+		_, p, err := s.accounts.CreateSite(ctx, settings, s.AdminEmail, token)
+		return signIn{p, token.Secret, given}, err
+	}
+	p, err := s.accounts.SetToken(ctx, site.ID, token)
+	return signIn{p, token.Secret, given}, err
+}
+
+// print tells where the console is and how to get in. This is the one place
+// where a token is shown, and the log is not told.
+func (a signIn) print(w io.Writer, public *url.URL, mailbox bool) {
+	text := "\nenrollkit reference server\n\n  console   " + public.JoinPath("/").String() + "\n"
+	if a.Email != "" {
+		text += "  e-mail    " + a.Email + "\n"
+	}
+	switch {
+	case a.Given:
+		text += "  token     the one you gave\n"
+	case !a.Token.IsZero():
+		text += "  token     " + a.Token.Reveal() + "\n"
+	}
+	if mailbox {
+		text += "  mailbox   " + public.JoinPath("/mailbox").String() + "\n"
+	}
+	_, _ = fmt.Fprintln(w, text) // without anybody to read it there is nothing to do
+}
