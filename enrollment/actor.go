@@ -22,6 +22,7 @@ const (
 	PermRenew      Permission = "renew"      // nudge a device's user
 	PermRemove     Permission = "remove"     // tell a device to go, delete it
 	PermRelease    Permission = "release"    // resolve a conflict
+	PermPasscode   Permission = "passcode"   // generate, show and disable the company passcode
 )
 
 // authorize checks the actor and asks the embedder.

@@ -29,7 +29,10 @@ func (s *Service) Enroll(ctx context.Context, r EnrollRequest) (Enrolled, error)
 	if err := r.validate(); err != nil {
 		return Enrolled{}, err
 	}
-	if r.Credential.Token.IsZero() {
+	switch c := r.Credential; {
+	case c.Username != "" || !c.Password.IsZero():
+		return s.enrollByLogin(ctx, r)
+	case c.Token.IsZero():
 		return s.enrollByPIN(ctx, r)
 	}
 	token, err := credentials.ParseToken(r.Credential.Token.Reveal())
@@ -49,7 +52,18 @@ func (s *Service) Enroll(ctx context.Context, r EnrollRequest) (Enrolled, error)
 	if err != nil {
 		return Enrolled{}, err
 	}
-	return s.admission(ctx, site, found, r, func(context.Context, *unit) error { return nil })
+	return s.admission(ctx, site, r, entry{inv: found})
+}
+
+// entry is what admits a device: an invitation, or a one-time login, for which
+// inv has no id and names the site and the user alone.
+type entry struct {
+	inv invitation.Invitation
+	// first is done before anything else, in the same unit; nil: nothing.
+	first func(context.Context, *unit) error
+	// opens says whether a login still admits and uses it up; nil for an
+	// invitation, which is asked itself.
+	opens func(context.Context, *unit) error
 }
 
 // errMoved says that a device changed its invitation while nobody held it.
@@ -59,7 +73,8 @@ var errMoved = errors.New("enrollment: the device moved to another invitation")
 // invitations before devices, so the invitation that a known device leaves is
 // looked up before the unit and locked with the one it comes to; should the
 // device have moved meanwhile, it is done again.
-func (s *Service) admission(ctx context.Context, site Site, inv invitation.Invitation, r EnrollRequest, first func(context.Context, *unit) error) (Enrolled, error) {
+func (s *Service) admission(ctx context.Context, site Site, r EnrollRequest, e entry) (Enrolled, error) {
+	inv := e.inv
 	identity := r.Device.Hardware.Identity(r.Device.Manufacturer)
 	for try := 1; ; try++ {
 		leaves := ""
@@ -79,14 +94,15 @@ func (s *Service) admission(ctx context.Context, site Site, inv invitation.Invit
 			if err != nil {
 				return err
 			}
-			if err := first(ctx, u); err != nil {
-				return err
+			if e.first != nil {
+				if err := e.first(ctx, u); err != nil {
+					return err
+				}
 			}
-			door := inv // a one-time login has no row of an invitation
 			if inv.ID != "" {
-				door = locked[inv.ID]
+				e.inv = locked[inv.ID]
 			}
-			out, err = u.admit(ctx, site, door, locked, r)
+			out, err = u.admit(ctx, site, e, locked, r)
 			return err
 		})
 		if errors.Is(err, errMoved) && try < 3 {
@@ -143,8 +159,13 @@ func (r EnrollRequest) validate() error {
 	case len(r.EnrollmentID) > maxID || !plainText(r.EnrollmentID):
 		add("enrollment_id", "malformed")
 	}
-	c := r.Credential
-	if c.Token.IsZero() {
+	switch c := r.Credential; {
+	case !c.Token.IsZero():
+	case c.Username != "" || !c.Password.IsZero():
+		for _, f := range (Login{Username: c.Username, Password: c.Password}).wrong() {
+			add("credential."+f.Field, f.Code)
+		}
+	default:
 		if _, err := credentials.CanonicalEmail(c.Email); err != nil {
 			add("credential.email", codeOfText(c.Email))
 		}
@@ -196,11 +217,11 @@ type admission struct {
 	Generation int    `json:"g"`
 }
 
-// admit takes a device in by an invitation that the unit has locked and whose
-// credential is proved. First what was answered before, then whether the
-// invitation still admits, then whether the hardware is known. An invitation
-// without an id stands for a one-time login of its User.
-func (u *unit) admit(ctx context.Context, site Site, inv invitation.Invitation, locked map[string]invitation.Invitation, r EnrollRequest) (Enrolled, error) {
+// admit takes a device in by what the unit has locked and whose credential is
+// proved. First what was answered before, then whether the hardware is known,
+// then whether the invitation or the login still admits it.
+func (u *unit) admit(ctx context.Context, site Site, e entry, locked map[string]invitation.Invitation, r EnrollRequest) (Enrolled, error) {
+	inv := e.inv
 	scope := "enroll/" + inv.User
 	identity := r.Device.Hardware.Identity(r.Device.Manufacturer)
 	fingerprints := u.traces(inv.Site, r.Device.Platform, identity)
@@ -228,7 +249,7 @@ func (u *unit) admit(ctx context.Context, site Site, inv invitation.Invitation, 
 		}
 	}
 	samePlace := inv.ID != "" && (known.Invitation == inv.ID || gone.Invitation == inv.ID)
-	if err := u.admits(ctx, inv, samePlace); err != nil {
+	if err := u.admits(ctx, e, samePlace); err != nil {
 		return Enrolled{}, err
 	}
 	d, events, err := u.arrive(inv, r, known, holder, gone)
@@ -269,12 +290,14 @@ func (u *unit) admit(ctx context.Context, site Site, inv invitation.Invitation, 
 	return Enrolled{Device: d, Reenrolled: known.ID != "", Seq: 1}, err
 }
 
-// admits says whether an invitation still takes this device. One that is
-// exhausted lets its own devices come back while no other has taken its place.
-func (u *unit) admits(ctx context.Context, inv invitation.Invitation, samePlace bool) error {
-	if inv.ID == "" {
-		return nil // the login was judged with its credential
+// admits says whether an invitation or a login still takes this device. An
+// invitation that is exhausted lets its own devices come back while no other has
+// taken its place.
+func (u *unit) admits(ctx context.Context, e entry, samePlace bool) error {
+	if e.opens != nil {
+		return e.opens(ctx, u)
 	}
+	inv := e.inv
 	if err := inv.Usable(u.now, samePlace); err != nil || inv.State.Active() {
 		return err
 	}

@@ -21,7 +21,7 @@ type Deliverer interface {
 var ErrUndeliverable = errors.New("enrollment: undeliverable")
 
 // Mail is one mail, rendered from what is true when it is delivered. Exactly
-// one of Invitation, Renewal and Alert is set.
+// one of Invitation, Renewal, Alert and Login is set.
 type Mail struct {
 	ID       string // the same on every try; a Message-ID can be made of it
 	Kind     MessageKind
@@ -34,6 +34,7 @@ type Mail struct {
 	Invitation *InvitationMail
 	Renewal    *RenewalMail
 	Alert      *AlertMail
+	Login      *LoginMail
 }
 
 // Codes are the credentials that a mail carries. Any of them may be zero.
@@ -61,6 +62,17 @@ type RenewalMail struct {
 	State    device.State
 	Agent    Agent
 	Codes    Codes // QR and PIN for Android alone; all zero without an active invitation
+	// SelfService is the enrollment page, for a device that came in by
+	// self-service; empty for others.
+	SelfService string
+}
+
+// LoginMail carries the one-time login that a person asked for.
+type LoginMail struct {
+	Username  string
+	Password  credentials.Secret // credentials.GroupOneTimePassword makes it readable
+	URL       string             // "Enroll now": the page that takes the login
+	ExpiresAt time.Time
 }
 
 // AlertMail warns an administrator.

@@ -25,11 +25,14 @@ type EnrollRequest struct {
 	Host string
 }
 
-// Presented is the credential of a request: a Token, or Email and PIN.
+// Presented is the credential of a request: a Token, or Email and PIN, or
+// Username and Password.
 type Presented struct {
-	Token credentials.Secret
-	Email string
-	PIN   credentials.Secret // as typed; spaces and dashes are fine
+	Token    credentials.Secret
+	Email    string
+	PIN      credentials.Secret // as typed; spaces and dashes are fine
+	Username string
+	Password credentials.Secret // of a one-time login, as typed
 }
 
 // Claim is what a device says of itself.

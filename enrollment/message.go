@@ -33,6 +33,7 @@ const (
 	MessageInvitation MessageKind = "mail.invitation"
 	MessageRenewal    MessageKind = "mail.renewal"
 	MessageAlert      MessageKind = "mail.alert"
+	MessageLogin      MessageKind = "mail.self_service"
 	MessageHandler    MessageKind = "handler"
 )
 

@@ -41,12 +41,17 @@ func (s *Service) enrollByPIN(ctx context.Context, r EnrollRequest) (Enrolled, e
 	if err != nil {
 		return Enrolled{}, invalid("credential.email", "malformed")
 	}
-	gate, source, err := s.pinGate(ctx, r.Host, address, r.Source)
+	pace, err := s.hostPolicy(ctx, r.Host)
 	if err != nil {
 		return Enrolled{}, err
 	}
+	source := s.sourceLimit(pace, r.Source)
 	if err := s.sourcePaced(ctx, source); err != nil {
 		return Enrolled{}, err
+	}
+	var gate []credentials.Limit
+	if limit, on := pace.PINPaceLimit(s.keyOf(credentials.PurposeEmail, address)); on {
+		gate = append(gate, limit)
 	}
 	list, err := s.candidates(ctx, address, r.Host)
 	if err != nil {
@@ -92,7 +97,7 @@ func (s *Service) enrollByPIN(ctx context.Context, r EnrollRequest) (Enrolled, e
 // where there is none: the PIN was right. One that was replaced since it was
 // compared admits nobody, and what is over is told from nothing that never was.
 func (s *Service) admitByPIN(ctx context.Context, c candidate, refund []string, r EnrollRequest) (Enrolled, error) {
-	out, err := s.admission(ctx, c.site, c.inv, r, func(ctx context.Context, u *unit) error {
+	first := func(ctx context.Context, u *unit) error {
 		cred, err := u.Credentials().Get(ctx, c.inv.Site, c.inv.ID, KindInvitation)
 		if err != nil {
 			return err
@@ -101,21 +106,27 @@ func (s *Service) admitByPIN(ctx context.Context, c candidate, refund []string, 
 			return ErrCredentialRefused
 		}
 		return u.Counters().Refund(ctx, refund...)
-	})
+	}
+	out, err := s.admission(ctx, c.site, r, entry{inv: c.inv, first: first})
 	if err == nil {
 		return out, nil
 	}
-	undo := s.update(context.WithoutCancel(ctx), func(ctx context.Context, u *unit) error {
-		return u.Counters().Refund(ctx, refund...)
-	})
-	if undo != nil {
-		s.cfg.Logger.WarnContext(ctx, "a right try stays counted", "code", Code(undo))
-	}
+	s.giveBack(ctx, refund)
 	switch Code(err) {
 	case "invitation_deactivated", "invitation_expired", "invitation_exhausted":
 		return Enrolled{}, ErrCredentialRefused
 	}
 	return Enrolled{}, err
+}
+
+// giveBack returns a right try whose unit 2 did not come about.
+func (s *Service) giveBack(ctx context.Context, keys []string) {
+	err := s.update(context.WithoutCancel(ctx), func(ctx context.Context, u *unit) error {
+		return u.Counters().Refund(ctx, keys...)
+	})
+	if err != nil {
+		s.cfg.Logger.WarnContext(ctx, "enrollment: a right try stays counted", "code", Code(err))
+	}
 }
 
 // candidates returns the invitations to an address on a host: those that are
@@ -203,25 +214,22 @@ func (s *Service) loadPINs(ctx context.Context, list []candidate) error {
 	})
 }
 
-// pinGate returns what every try with an address has to pass, known or not, and
-// what its source has to. They are the host's and not the site's: an address that
-// nobody has is paced like one that is invited.
-func (s *Service) pinGate(ctx context.Context, host, address string, from netip.Addr) (gate, source []credentials.Limit, err error) {
+// hostPolicy paces every guess on a host, known or not. It is the host's and not
+// the site's: what nobody has is paced like what somebody has.
+func (s *Service) hostPolicy(ctx context.Context, host string) (credentials.Policy, error) {
 	if s.cfg.Sites == nil {
-		return nil, nil, fmt.Errorf("enrollment: no sites in the config: %w", ErrNotFound)
+		return credentials.Policy{}, fmt.Errorf("enrollment: no sites in the config: %w", ErrNotFound)
 	}
 	site, err := s.cfg.Sites.Host(ctx, host)
-	if err != nil {
-		return nil, nil, err
-	}
-	p := site.Policy.Credentials
-	if limit, on := p.PINPaceLimit(s.keyOf(credentials.PurposeEmail, address)); on {
-		gate = append(gate, limit)
-	}
+	return site.Policy.Credentials.WithDefaults(), err
+}
+
+// sourceLimit is the pace of one source, none if it is off.
+func (s *Service) sourceLimit(p credentials.Policy, from netip.Addr) []credentials.Limit {
 	if limit, on := p.SourceLimit(s.keyOf(credentials.PurposeSource, network(from))); on {
-		source = append(source, limit)
+		return []credentials.Limit{limit}
 	}
-	return gate, source, nil
+	return nil
 }
 
 // sourcePaced refuses a source that has failed too often. Unlike a budget it

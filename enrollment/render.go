@@ -24,6 +24,8 @@ func (s *Service) render(ctx context.Context, m Message) (Mail, *fate) {
 		return s.renderRenewal(ctx, site, m)
 	case MessageAlert:
 		return s.renderAlert(ctx, site, m)
+	case MessageLogin:
+		return s.renderLogin(ctx, site, m)
 	}
 	return Mail{}, idle("kind_unknown") // of a newer version, which may run beside this one
 }
@@ -108,6 +110,9 @@ func (s *Service) renderRenewal(ctx context.Context, site Site, m Message) (Mail
 	mail.Renewal = &RenewalMail{
 		Device: d.ID, Name: d.Name, Platform: d.Platform, Since: contact.At, State: d.State, Agent: site.Agents[d.Platform],
 	}
+	if d.Origin == device.BySelfService && to.invitation.ID == "" {
+		mail.Renewal.SelfService = site.page("enroll")
+	}
 	if to.invitation.ID != "" {
 		codes, err := s.codesOf(ctx, site, to.invitation, cred, left)
 		if err != nil {
@@ -123,6 +128,40 @@ func (s *Service) renderRenewal(ctx context.Context, site Site, m Message) (Mail
 		f.then = func(ctx context.Context, u *unit) error { return u.renewedBySchedule(ctx, site, m, cause) }
 	}
 	return mail, f
+}
+
+// renderLogin makes the mail with a one-time login. One that was replaced or used
+// meanwhile is not worth a mail.
+func (s *Service) renderLogin(ctx context.Context, site Site, m Message) (Mail, *fate) {
+	var user User
+	var cred Credential
+	var data loginData
+	err := s.view(ctx, func(ctx context.Context, u *unit) error {
+		var err error
+		if user, err = u.Users().Get(ctx, m.Site, m.User); err != nil {
+			return err
+		}
+		cred, data, err = u.login(ctx, m.Site, m.User)
+		if err == nil && (m.CreatedAt.Before(cred.CreatedAt) || !data.UsedAt.IsZero() || !u.now.Before(data.ExpiresAt)) {
+			return ErrNotFound
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Mail{}, superseded("no_longer_true")
+	case err != nil:
+		return Mail{}, again("unavailable")
+	case user.Email == "":
+		return Mail{}, dead("no_address")
+	}
+	username, password, err := s.reproduce(cred, data)
+	if err != nil {
+		return Mail{}, again("credentials")
+	}
+	mail := s.mail(site, m, user.Email, user.Name, user.Language)
+	mail.Login = &LoginMail{Username: username, Password: password, URL: site.page("enroll", "login"), ExpiresAt: data.ExpiresAt}
+	return mail, nil
 }
 
 // renderAlert makes one administrator's alert, or spreads the one for all.

@@ -33,12 +33,21 @@ type Site struct {
 	Name      string   // the brand that people see
 	PublicURL *url.URL // where enrollhttp answers, base path included; https, or http on loopback
 	Languages []string // of mail and pages, the first is the default; empty: English
+	SoleHost  bool     // no other site answers on PublicURL's host
 	Support   string   // whom people ask for help: an address or a telephone number, shown as it is
 
 	// Agents are the programs that people install, by platform.
 	Agents map[device.Platform]Agent
 
 	Policy Policy
+}
+
+// page returns the address of one of enrollhttp's pages.
+func (s Site) page(elements ...string) string {
+	if s.PublicURL == nil {
+		return ""
+	}
+	return s.PublicURL.JoinPath(elements...).String()
 }
 
 // Agent identifies the program of one platform.

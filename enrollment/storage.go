@@ -159,6 +159,12 @@ const (
 	// KindInvitation: Owner is the invitation; Index is its token, Check its
 	// PIN (zero once the invitation is over), Sealed is both. Generation is the PIN's.
 	KindInvitation CredentialKind = "invitation"
+	// KindPasscode: one row per site, Owner is [PasscodeSubject]; Index is the
+	// company passcode, Sealed shows it. Both are empty while it is not active.
+	KindPasscode CredentialKind = "passcode"
+	// KindLogin: Owner is the user; Index is the user name of the latest
+	// one-time login, Check its password.
+	KindLogin CredentialKind = "login"
 	// KindCanary: one row per key of the ring; Site is empty, Owner the key's
 	// id in decimal, Check the canary.
 	KindCanary CredentialKind = "canary"

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/netip"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -44,9 +45,12 @@ var flows = []flow{
 	{"a wrong PIN is counted and burns at its budget", flowPINBudget},
 	{"a device limit holds", flowDeviceLimit},
 	{"two sites see nothing of each other", flowSites},
+	{"a one-time login lets one device in", flowSelfService},
 	{"many invite one user at once", flowConcurrentInvites},
 	{"one hardware enrolls many times at once", flowConcurrentEnrolls},
 	{"many guess one PIN at once", flowConcurrentGuesses},
+	{"many guess a passcode at once", flowConcurrentPasscodes},
+	{"many use one login at once", flowConcurrentLogins},
 }
 
 // world is a Service with its surroundings, on a clock that the story moves.
@@ -57,7 +61,6 @@ type world struct {
 	mu   sync.Mutex
 	now  time.Time
 	mail []enrollment.Mail
-	pace bool // leave the paces on
 }
 
 func newWorld(t *testing.T, store enrollment.Storage) *world {
@@ -93,8 +96,9 @@ func (w *world) Site(_ context.Context, id string) (enrollment.Site, error) {
 		return enrollment.Site{}, enrollment.ErrNotFound
 	}
 	site := enrollment.Site{ID: id, Name: id, PublicURL: &url.URL{Scheme: "https", Host: "mdm.example.com"}}
-	if !w.pace {
-		site.Policy.Credentials = credentials.Policy{PINPace: credentials.Off, SourcePace: credentials.Off}
+	site.Policy.Credentials = credentials.Policy{
+		PINPace: credentials.Off, SourcePace: credentials.Off,
+		PasscodePace: credentials.Off, GlobalPace: credentials.Off, OneTimePace: credentials.Off,
 	}
 	return site, nil
 }
@@ -109,12 +113,19 @@ func (w *world) All(context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// Lookup and ByEmail make it a Directory in which everybody exists.
+// Lookup and ByEmail make it a Directory in which everybody at example.com exists.
 func (w *world) Lookup(_ context.Context, site, id string) (enrollment.User, error) {
 	return enrollment.User{Site: site, ID: id, Name: "Name of " + id, Email: id + "@example.com"}, nil
 }
 
-func (w *world) ByEmail(context.Context, string) ([]enrollment.User, error) { return nil, nil }
+func (w *world) ByEmail(ctx context.Context, email string) ([]enrollment.User, error) {
+	id, ok := strings.CutSuffix(email, "@example.com")
+	if !ok {
+		return nil, nil
+	}
+	user, err := w.Lookup(ctx, "alpha", id)
+	return []enrollment.User{user}, err
+}
 
 // Administrators and Deliver complete the surroundings.
 func (w *world) Administrators(_ context.Context, site string) ([]enrollment.Administrator, error) {

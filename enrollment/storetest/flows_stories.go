@@ -283,7 +283,7 @@ func flowConcurrentInvites(t *testing.T, w *world) {
 	want(t, "invitations", len(page.Invitations), 32)
 
 	errs = together(32, func(int) error {
-		_, err := w.svc.Invite(ctx, alpha, enrollment.InviteRequest{Email: "Guest@example.com", Name: "Guest", IfActive: enrollment.Refuse})
+		_, err := w.svc.Invite(ctx, alpha, enrollment.InviteRequest{Email: "Guest@example.org", Name: "Guest", IfActive: enrollment.Refuse})
 		return err
 	})
 	won := 0

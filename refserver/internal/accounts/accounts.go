@@ -84,6 +84,8 @@ CREATE TABLE ref_keys (
 	PRIMARY KEY (site, key)
 );
 CREATE INDEX ref_keys_at ON ref_keys (at);
+`, `
+CREATE INDEX ref_users_site_email ON ref_users (site, email_key) WHERE email_key <> ''
 `}
 
 func (a *Accounts) migrate(ctx context.Context) error {

@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"errors"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -25,6 +26,14 @@ func (f fields) err() error {
 		return nil
 	}
 	return &enrollment.ValidationError{Fields: f}
+}
+
+// fieldsOf returns what an error of this package says of fields.
+func fieldsOf(err error) fields {
+	if invalid, ok := errors.AsType[*enrollment.ValidationError](err); ok {
+		return invalid.Fields
+	}
+	return nil
 }
 
 // text takes one line of text.

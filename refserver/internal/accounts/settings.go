@@ -45,6 +45,23 @@ type Policy struct {
 	PINSiteSlowSeconds *int `json:"pin_site_slow_seconds"`
 	PINAlert           *int `json:"pin_alert"`
 
+	PasscodeAlert               *int `json:"passcode_alert"`
+	PasscodeLock                *int `json:"passcode_lock"`
+	PasscodeWindowSeconds       *int `json:"passcode_window_seconds"`
+	PasscodeSourceCap           *int `json:"passcode_source_cap"`
+	PasscodeSourceWindowSeconds *int `json:"passcode_source_window_seconds"`
+	PasscodeSlowSeconds         *int `json:"passcode_slow_seconds"`
+	PasscodePace                *int `json:"passcode_pace"`
+	PasscodePaceSeconds         *int `json:"passcode_pace_seconds"`
+	GlobalPace                  *int `json:"global_pace"`
+	MailboxCap                  *int `json:"mailbox_cap"`
+	MailboxWindowSeconds        *int `json:"mailbox_window_seconds"`
+	OneTimeBudget               *int `json:"one_time_budget"`
+	OneTimePace                 *int `json:"one_time_pace"`
+	OneTimePaceSeconds          *int `json:"one_time_pace_seconds"`
+	OneTimeTTLSeconds           *int `json:"one_time_ttl_seconds"`
+	LoginReservationSeconds     *int `json:"login_reservation_seconds"`
+
 	UnresponsiveAfterSeconds *int `json:"unresponsive_after_seconds"`
 	LeaveTimeoutSeconds      *int `json:"leave_timeout_seconds"`
 	RenewEverySeconds        *int `json:"renew_every_seconds"`
@@ -75,6 +92,22 @@ func (p *Policy) credentialFields(c *credentials.Policy) []struct {
 		{"pin_site_seconds", "PINSiteWindow", &p.PINSiteSeconds, nil, &c.PINSiteWindow},
 		{"pin_site_slow_seconds", "PINSiteSlow", &p.PINSiteSlowSeconds, nil, &c.PINSiteSlow},
 		{"pin_alert", "PINAlert", &p.PINAlert, &c.PINAlert, nil},
+		{"passcode_alert", "PasscodeAlert", &p.PasscodeAlert, &c.PasscodeAlert, nil},
+		{"passcode_lock", "PasscodeLock", &p.PasscodeLock, &c.PasscodeLock, nil},
+		{"passcode_window_seconds", "PasscodeWindow", &p.PasscodeWindowSeconds, nil, &c.PasscodeWindow},
+		{"passcode_source_cap", "PasscodeSourceCap", &p.PasscodeSourceCap, &c.PasscodeSourceCap, nil},
+		{"passcode_source_window_seconds", "PasscodeSourceWindow", &p.PasscodeSourceWindowSeconds, nil, &c.PasscodeSourceWindow},
+		{"passcode_slow_seconds", "PasscodeSlow", &p.PasscodeSlowSeconds, nil, &c.PasscodeSlow},
+		{"passcode_pace", "PasscodePace", &p.PasscodePace, &c.PasscodePace, nil},
+		{"passcode_pace_seconds", "PasscodePaceWindow", &p.PasscodePaceSeconds, nil, &c.PasscodePaceWindow},
+		{"global_pace", "GlobalPace", &p.GlobalPace, &c.GlobalPace, nil},
+		{"mailbox_cap", "MailboxCap", &p.MailboxCap, &c.MailboxCap, nil},
+		{"mailbox_window_seconds", "MailboxWindow", &p.MailboxWindowSeconds, nil, &c.MailboxWindow},
+		{"one_time_budget", "OneTimeBudget", &p.OneTimeBudget, &c.OneTimeBudget, nil},
+		{"one_time_pace", "OneTimePace", &p.OneTimePace, &c.OneTimePace, nil},
+		{"one_time_pace_seconds", "OneTimePaceWindow", &p.OneTimePaceSeconds, nil, &c.OneTimePaceWindow},
+		{"one_time_ttl_seconds", "OneTimeTTL", &p.OneTimeTTLSeconds, nil, &c.OneTimeTTL},
+		{"login_reservation_seconds", "LoginReservation", &p.LoginReservationSeconds, nil, &c.LoginReservation},
 	}
 }
 

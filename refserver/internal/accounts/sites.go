@@ -128,11 +128,16 @@ func (a *Accounts) First() (Site, bool) {
 
 // Site implements [enrollment.Sites].
 func (a *Accounts) Site(_ context.Context, id string) (enrollment.Site, error) {
-	settings, err := a.Settings(id)
-	if err != nil {
-		return enrollment.Site{}, err
+	a.mu.RLock()
+	s, ok := a.sites[id]
+	sole := len(a.order) == 1
+	a.mu.RUnlock()
+	if !ok {
+		return enrollment.Site{}, enrollment.ErrNotFound
 	}
-	return settings.site(id, a.public), nil
+	site := s.Settings.site(id, a.public)
+	site.SoleHost = sole
+	return site, nil
 }
 
 // Host implements [enrollment.Sites]: what paces tries on the one host that all
@@ -161,12 +166,16 @@ func (a *Accounts) Host(ctx context.Context, _ string) (enrollment.Site, error) 
 
 // loosen widens the paces of p to those of other.
 func loosen(p *credentials.Policy, other credentials.Policy) {
+	second := time.Second // GlobalPace's window, which is no setting
 	for _, pace := range []struct {
 		n, m   *int
 		nw, mw *time.Duration
 	}{
 		{&p.PINPace, &other.PINPace, &p.PINPaceWindow, &other.PINPaceWindow},
 		{&p.SourcePace, &other.SourcePace, &p.SourceWindow, &other.SourceWindow},
+		{&p.PasscodePace, &other.PasscodePace, &p.PasscodePaceWindow, &other.PasscodePaceWindow},
+		{&p.OneTimePace, &other.OneTimePace, &p.OneTimePaceWindow, &other.OneTimePaceWindow},
+		{&p.GlobalPace, &other.GlobalPace, &second, &second},
 	} {
 		if *pace.n == credentials.Off || *pace.m == credentials.Off {
 			*pace.n = credentials.Off

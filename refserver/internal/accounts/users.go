@@ -77,15 +77,25 @@ func (a *Accounts) CreateUser(ctx context.Context, site string, c UserChange, ke
 		if err := externalFree(ctx, tx, site, u); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO ref_users (site, id, name, sort_name, email, email_key, language, external_id, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			site, u.ID, u.Name, sortName(u), u.Email, emailKey, u.Language, u.ExternalID, micros(u.CreatedAt))
-		return err
+		return insertUser(ctx, tx, site, u, emailKey)
 	})
 	if err != nil {
 		return User{}, err
 	}
 	return u, nil
+}
+
+func insertUser(ctx context.Context, tx *sql.Tx, site string, u User, emailKey string) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO ref_users (site, id, name, sort_name, email, email_key, language, external_id, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		site, u.ID, u.Name, sortName(u), u.Email, emailKey, u.Language, u.ExternalID, micros(u.CreatedAt))
+	return err
+}
+
+func updateUser(ctx context.Context, tx *sql.Tx, site string, u User, emailKey string) error {
+	_, err := tx.ExecContext(ctx, `UPDATE ref_users SET name = ?, sort_name = ?, email = ?, email_key = ?, language = ?, external_id = ?
+		WHERE site = ? AND id = ?`, u.Name, sortName(u), u.Email, emailKey, u.Language, u.ExternalID, site, u.ID)
+	return err
 }
 
 // once notes that a request with this key makes u, or returns the id of the user
@@ -128,9 +138,7 @@ func (a *Accounts) ChangeUser(ctx context.Context, site, id string, c UserChange
 		if err := externalFree(ctx, tx, site, u); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `UPDATE ref_users SET name = ?, sort_name = ?, email = ?, email_key = ?, language = ?, external_id = ?
-			WHERE site = ? AND id = ?`, u.Name, sortName(u), u.Email, key, u.Language, u.ExternalID, site, id)
-		return err
+		return updateUser(ctx, tx, site, u, key)
 	})
 	return u, err
 }

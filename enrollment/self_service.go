@@ -1,0 +1,331 @@
+package enrollment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/enrollkit/credentials"
+)
+
+// LoginRequest is what a person enters on the enrollment page.
+type LoginRequest struct {
+	Email    string
+	Passcode credentials.Secret
+	Source   netip.Addr // where the request came from
+	Host     string     // as in EnrollRequest
+}
+
+// SelfService is what the enrollment page may say before anything is entered.
+type SelfService struct {
+	Site Site // whose host it is; without an ID where several sites share it
+	Open bool // false only where the one site of a host has it off
+}
+
+// SelfService tells whose door a host is and whether it is open. A lock does not
+// show: locked, wrong and unknown look alike from outside.
+func (s *Service) SelfService(ctx context.Context, host string) (SelfService, error) {
+	if s.cfg.Sites == nil {
+		return SelfService{}, fmt.Errorf("enrollment: no sites in the config: %w", ErrNotFound)
+	}
+	site, err := s.cfg.Sites.Host(ctx, host)
+	if err != nil || !site.SoleHost {
+		return SelfService{Open: true}, err
+	}
+	door := SelfService{Site: site}
+	err = s.view(ctx, func(ctx context.Context, u *unit) error {
+		_, data, err := u.passcode(ctx, site.ID)
+		door.Open = data.Status == PasscodeActive || data.Status == PasscodeLocked
+		return err
+	})
+	return door, err
+}
+
+// door is a site whose passcode a try is compared with.
+type door struct {
+	site   Site
+	users  []User // with the address; none where only the host names the site
+	cred   Credential
+	active bool
+}
+
+// RequestLogin asks for a one-time login by mail. It answers nil whatever was
+// wrong: a wrong passcode, an unknown address, a throttled mailbox. The
+// exceptions are what the person can mend by looking: a [*ValidationError] for
+// a malformed address ("email") or passcode ("passcode"), which counts nothing,
+// and the store's trouble.
+//
+// A wrong passcode names no site, so a failure is booked on the sites in which
+// the address is known, and on the site that has the host to itself. One source
+// network counts for at most its cap towards a lock; its further tries are
+// compared slowly and shown.
+func (s *Service) RequestLogin(ctx context.Context, r LoginRequest) error {
+	var fields []FieldError
+	address, err := credentials.CanonicalEmail(r.Email)
+	if err != nil {
+		fields = append(fields, FieldError{"email", codeOfText(r.Email)})
+	}
+	passcode, err := credentials.ParsePasscode(r.Passcode.Reveal())
+	if err != nil {
+		fields = append(fields, FieldError{"passcode", codeOfText(r.Passcode.Reveal())})
+	}
+	if len(fields) > 0 {
+		return &ValidationError{Fields: fields}
+	}
+	pace, err := s.hostPolicy(ctx, r.Host)
+	if err != nil {
+		return err
+	}
+	doors, err := s.doors(ctx, address, r.Host)
+	if err != nil {
+		return err
+	}
+	var gate []credentials.Limit
+	if limit, on := pace.GlobalLimit(r.Host); on {
+		gate = append(gate, limit)
+	}
+	if limit, on := pace.PasscodePaceLimit(s.keyOf(credentials.PurposeEmail, address)); on {
+		gate = append(gate, limit)
+	}
+	source := s.keyOf(credentials.PurposeSource, network(r.Source))
+	groups := make([][]credentials.Limit, len(doors))
+	for i, d := range doors {
+		groups[i] = d.limits(source)
+	}
+	spent, err := s.store.Spend(ctx, s.now(), gate, groups...)
+	if err != nil || spent.Refused {
+		return err
+	}
+	slow, err := s.spendSlowly(ctx, doors, source, spent.Groups)
+	if err != nil {
+		return err
+	}
+
+	winner, missed := -1, []int{}
+	for i, d := range doors {
+		if !d.active || !spent.Groups[i].OK && !slow[i] {
+			continue
+		}
+		right, err := s.cfg.Keyring.VerifySecret(d.cred.Index, credentials.PurposePasscode, passcode)
+		switch {
+		case err != nil:
+			return err
+		case right:
+			winner = i
+		case spent.Groups[i].OK:
+			missed = append(missed, i)
+		}
+	}
+	s.passcodesMissed(ctx, doors, missed, spent.Groups)
+	if winner < 0 {
+		return nil
+	}
+	refund := keysOf(groups[winner])
+	if slow[winner] {
+		refund = keysOf(doors[winner].slowLimits(source))
+	}
+	if len(doors[winner].users) == 0 {
+		s.giveBack(ctx, refund)
+		return nil // the right passcode of a site that does not know the address
+	}
+	return s.mailLogin(ctx, doors[winner], address, append(keysOf(gate), refund...))
+}
+
+// doors returns the sites that a try is booked on: those that know the address,
+// and the one that has the host to itself.
+func (s *Service) doors(ctx context.Context, address, host string) ([]door, error) {
+	users := map[string][]User{}
+	if s.cfg.Directory != nil {
+		found, err := s.cfg.Directory.ByEmail(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		for _, user := range found {
+			user = ofDirectory(user)
+			if user.EmailKey == address && user.Site != "" && user.ID != "" {
+				users[user.Site] = append(users[user.Site], user)
+			}
+		}
+	}
+	own, err := s.cfg.Sites.Host(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	if own.SoleHost && users[own.ID] == nil {
+		users[own.ID] = []User{}
+	}
+	var list []door
+	for id, known := range users {
+		site, err := s.site(ctx, id)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if host == "" || (site.PublicURL != nil && site.PublicURL.Host == host) {
+			list = append(list, door{site: site, users: known})
+		}
+	}
+	slices.SortFunc(list, func(a, b door) int { return strings.Compare(a.site.ID, b.site.ID) })
+	return list, s.view(ctx, func(ctx context.Context, u *unit) error {
+		for i := range list {
+			d := &list[i]
+			cred, data, err := u.passcode(ctx, d.site.ID)
+			if err != nil {
+				return err
+			}
+			d.cred, d.active = cred, data.Status == PasscodeActive
+			if d.active && !slices.Contains(s.cfg.Keyring.IDs(), cred.Index.KeyID) {
+				return fmt.Errorf("enrollment: a passcode in use: %w", credentials.ErrUnknownKey)
+			}
+		}
+		return nil
+	})
+}
+
+// limits are what a wrong try costs a site: the source's share, and the lock.
+func (d door) limits(source string) []credentials.Limit {
+	if !d.active {
+		return nil
+	}
+	p := d.site.Policy.Credentials
+	limits := []credentials.Limit{p.PasscodeLimit(d.site.ID, d.cred.Generation)}
+	if limit, on := p.PasscodeSourceLimit(d.site.ID, source); on {
+		limits = append(limits, limit)
+	}
+	return limits
+}
+
+// slowLimits are what a try costs beyond the source's share.
+func (d door) slowLimits(source string) []credentials.Limit {
+	p := d.site.Policy.Credentials
+	return []credentials.Limit{p.PasscodeSlowLimit(d.site.ID, source), p.PasscodeExcessLimit(d.site.ID, d.cred.Generation)}
+}
+
+// spendSlowly gives the tries that only their source's cap refused another
+// chance: compared at a slow pace, counted to be shown, and not towards the lock.
+func (s *Service) spendSlowly(ctx context.Context, doors []door, source string, spent []GroupSpent) ([]bool, error) {
+	ok := make([]bool, len(doors))
+	var at []int
+	var groups [][]credentials.Limit
+	now := s.now()
+	for i, d := range doors {
+		if d.active && !spent[i].OK && spent[i].Counters[0].Left(d.limits(source)[0], now) > 0 {
+			at = append(at, i)
+			groups = append(groups, d.slowLimits(source))
+		}
+	}
+	if len(at) == 0 {
+		return ok, nil
+	}
+	slow, err := s.store.Spend(ctx, now, nil, groups...)
+	if err != nil {
+		return nil, err
+	}
+	for k, i := range at {
+		ok[i] = slow.Groups[k].OK
+	}
+	return ok, nil
+}
+
+// passcodesMissed counts wrong tries by themselves, as pinsMissed does, and
+// raises what they reach: an alert, then the lock. The answer does not depend on
+// it.
+func (s *Service) passcodesMissed(ctx context.Context, doors []door, missed []int, spent []GroupSpent) {
+	now := s.now()
+	err := func() error {
+		var groups [][]credentials.Limit
+		for _, i := range missed {
+			d := doors[i]
+			lock := d.site.Policy.Credentials.PasscodeLimit(d.site.ID, d.cred.Generation)
+			groups = append(groups, []credentials.Limit{wrongLimit(lock.Key, lock.Window)})
+		}
+		var errs []error
+		if len(groups) > 0 {
+			wrong, err := s.store.Spend(ctx, now, nil, groups...)
+			if err != nil {
+				return err
+			}
+			for k, i := range missed {
+				errs = append(errs, s.passcodeTried(ctx, doors[i], wrong.Groups[k].Counters[0].N))
+			}
+		}
+		for i, d := range doors {
+			if !d.active || spent[i].OK {
+				continue
+			}
+			lock := d.site.Policy.Credentials.PasscodeLimit(d.site.ID, d.cred.Generation)
+			if c := spent[i].Counters[0]; c.Left(lock, now) == 0 && now.Sub(c.Last) > settleTime {
+				errs = append(errs, s.passcodeTried(ctx, d, lock.Max)) // whoever filled it died before telling
+			}
+		}
+		return errors.Join(errs...)
+	}()
+	if err != nil {
+		s.cfg.Logger.WarnContext(ctx, "enrollment: wrong passcodes not told", "code", Code(err))
+	}
+}
+
+// passcodeTried raises the level that so many wrong tries have reached: once per
+// generation for the lock, once per generation and window for the alert.
+func (s *Service) passcodeTried(ctx context.Context, d door, tries int) error {
+	p := d.site.Policy.Credentials
+	locks := tries >= p.PasscodeLock
+	if !locks && (p.PasscodeAlert == credentials.Off || tries < p.PasscodeAlert) {
+		return nil
+	}
+	return s.update(ctx, func(ctx context.Context, u *unit) error {
+		cred, data, err := u.passcode(ctx, d.site.ID)
+		if err != nil || cred.Generation != d.cred.Generation || data.Status != PasscodeActive {
+			return err
+		}
+		event := Event{Actor: ActorSystem, Data: map[string]string{"tries": strconv.Itoa(tries)}}
+		switch {
+		case locks:
+			event.Type, event.Before, event.After = EventPasscodeLocked, string(PasscodeActive), string(PasscodeLocked)
+			cred.Index, cred.Sealed = credentials.MAC{}, nil
+			data.Status, data.Tries = PasscodeLocked, tries
+		case !data.AlertedAt.IsZero() && u.now.Before(data.AlertedAt.Add(p.PasscodeWindow)):
+			return nil
+		default:
+			event.Type, data.AlertedAt = EventPasscodeAlert, u.now
+		}
+		return u.savePasscode(ctx, cred, &data, event)
+	})
+}
+
+// mailLogin makes a new one-time login for the user and queues its mail, unless
+// the mailbox has had its share; then nothing tells.
+func (s *Service) mailLogin(ctx context.Context, d door, address string, refund []string) error {
+	share, err := s.store.Spend(ctx, s.now(), nil, []credentials.Limit{
+		d.site.Policy.Credentials.MailboxLimit(d.site.ID, s.keyOf(credentials.PurposeEmail, address)),
+	})
+	if err != nil {
+		return err
+	}
+	if !share.Groups[0].OK {
+		s.giveBack(ctx, refund)
+		return nil
+	}
+	return s.update(ctx, func(ctx context.Context, u *unit) error {
+		if err := u.Counters().Refund(ctx, refund...); err != nil {
+			return err
+		}
+		cred, _, err := u.passcode(ctx, d.site.ID)
+		if err != nil || cred.Index != d.cred.Index {
+			return err // replaced, locked or disabled since it was compared
+		}
+		return u.newLogin(ctx, d.site, d.users[0])
+	})
+}
+
+// loginEnd is when a login made at now ends.
+func loginEnd(site Site, now time.Time) time.Time {
+	return now.Add(site.Policy.Credentials.OneTimeTTL)
+}
