@@ -308,7 +308,12 @@ func (s *Service) checkLogin(ctx context.Context, l Login, note func(*loginData)
 		if err := u.Counters().Refund(ctx, p.refund...); err != nil {
 			return err
 		}
-		data.ReservedUntil = u.now.Add(p.site.Policy.Credentials.LoginReservation)
+		// Bounded by the login's own end: checking again and again must not keep
+		// it alive.
+		keep := p.site.Policy.Credentials.LoginReservation
+		if data.ReservedUntil = u.now.Add(keep); data.ReservedUntil.After(data.ExpiresAt.Add(keep)) {
+			data.ReservedUntil = data.ExpiresAt.Add(keep)
+		}
 		if err := note(&data); err != nil {
 			return err
 		}

@@ -15,11 +15,12 @@ func (o OneSite) Site(_ context.Context, id string) (Site, error) {
 	if id != o.ID {
 		return Site{}, ErrNotFound
 	}
+	o.SoleHost = true
 	return Site(o), nil
 }
 
 // Host returns the site for every host.
-func (o OneSite) Host(context.Context, string) (Site, error) { return Site(o), nil }
+func (o OneSite) Host(ctx context.Context, _ string) (Site, error) { return o.Site(ctx, o.ID) }
 
 // All yields the site's id.
 func (o OneSite) All(context.Context) iter.Seq2[string, error] {

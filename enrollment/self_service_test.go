@@ -404,6 +404,15 @@ func TestALoginEndsOnTimeUnlessItIsReserved(t *testing.T) {
 
 	w = newOffice(t)
 	login = w.mailed("u1")
+	w.clock.Advance(24*time.Hour - time.Minute)
+	for range 20 { // a reservation does not renew itself for ever
+		_, err = w.svc.CheckLogin(w.ctx, login)
+		w.clock.Advance(5 * time.Minute)
+	}
+	assert.ErrorIs(t, err, enrollment.ErrCredentialRefused)
+
+	w = newOffice(t)
+	login = w.mailed("u1")
 	w.clock.Advance(24 * time.Hour)
 	_, err = w.svc.Enroll(w.ctx, byLogin(login, "1", "S1"))
 	assert.ErrorIs(t, err, enrollment.ErrCredentialRefused)

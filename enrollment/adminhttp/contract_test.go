@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/enrollkit/device"
+	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/invitation"
 )
 
@@ -83,7 +84,7 @@ func (c contract) check(t *testing.T, method, path string, got answer) {
 	}
 	for op, statuses := range c.statuses {
 		documented, template, _ := strings.Cut(op, " ")
-		pattern := "^" + regexp.QuoteMeta(base) + strings.ReplaceAll(regexp.QuoteMeta(template), `\{id\}`, "[A-Za-z0-9_-]+") + "$"
+		pattern := "^" + regexp.QuoteMeta(base) + regexp.MustCompile(`\\\{\w+\\\}`).ReplaceAllLiteralString(regexp.QuoteMeta(template), "[A-Za-z0-9._-]+") + "$"
 		if documented != method || !regexp.MustCompile(pattern).MatchString(path) {
 			continue
 		}
@@ -104,7 +105,7 @@ func served(t *testing.T, w *world) (routes []string) {
 	require.NoError(t, w.api.router().Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
 		template, err := route.GetPathTemplate()
 		require.NoError(t, err)
-		path := strings.TrimPrefix(strings.ReplaceAll(template, "{id:[A-Za-z0-9_-]+}", "{id}"), base)
+		path := strings.TrimPrefix(regexp.MustCompile(`\{(\w+):[^/]+\}`).ReplaceAllString(template, "{$1}"), base)
 		for method := range route.GetHandler().(methods) {
 			if method != http.MethodHead {
 				routes = append(routes, method+" "+path)
@@ -135,7 +136,7 @@ func TestContractDocumentsEveryAnswer(t *testing.T) {
 		if op != "GET /openapi.yaml" {
 			assert.Contains(t, statuses, "503", op)
 		}
-		if strings.Contains(op, "{id}") {
+		if strings.Contains(op, "{") || strings.Contains(op, "/messages") {
 			assert.Contains(t, statuses, "404", op)
 		}
 	}
@@ -151,9 +152,13 @@ func TestContractHasTheFieldsOfEveryBody(t *testing.T) {
 		"Sighting": sightingView{}, "Credentials": credentialsView{}, "Slots": slotsView{}, "Slot": slotView{},
 		"Device": deviceView{}, "DeviceDetail": explanationView{}, "Hardware": hardwareView{}, "Assertion": assertionView{},
 		"Renewed": renewedView{}, "RenewedMany": renewManyView{}, "Events": eventsView{}, "Event": eventView{},
+		"Passcode": passcodeView{}, "GeneratedPasscode": generatedPasscodeView{}, "RevealedPasscode": revealedPasscodeView{},
+		"Messages": messagesView{}, "MessageEntry": messageEntryView{}, "Message": messageView{},
+		"MessageText": messageTextView{}, "MessageVariable": messageVariableView{},
 	}
 	requests := map[string]any{
 		"InviteRequest": inviteRequest{}, "InviteUser": inviteUser{}, "InvitationPatch": invitationPatch{}, "RenewRequest": renewRequest{},
+		"MessageRequest": messageRequest{},
 	}
 	elsewhere := []string{"Problem", "FieldProblem"} // httpkit's
 
@@ -214,6 +219,9 @@ func TestContractHasEveryValueOfEveryEnum(t *testing.T) {
 		"Evidence": texts([]invitation.Evidence{
 			invitation.Fetched, invitation.AcceptedByPerson, invitation.ProfileDownloaded, invitation.StoreRedirected,
 			invitation.FirstContact, invitation.CertificateIssued, invitation.ManagementActive,
+		}),
+		"PasscodeStatus": texts([]enrollment.PasscodeStatus{
+			enrollment.PasscodeNone, enrollment.PasscodeActive, enrollment.PasscodeLocked, enrollment.PasscodeDisabled,
 		}),
 		"Action": texts([]device.Action{
 			device.NoAction, device.InstallAgent, device.InstallProfile, device.CreateWorkProfile, device.ProvisionDevice,

@@ -1,6 +1,7 @@
 // Package adminhttp is the administrators' JSON API as an http.Handler: inviting
-// people, their credentials, the Mobile devices view, devices and the journal.
-// It holds no rules; each route is one verb of [enrollment.Service], done by the
+// people, their credentials, the Mobile devices view, devices, the company
+// passcode, the texts of mail and the journal. It holds no rules; each route is
+// one verb of [enrollment.Service], or of the embedder's [Messages], done by the
 // [enrollment.Actor] that the embedder's function finds in the request. What an
 // actor reaches is its own site, and nothing in a request can name another.
 //
@@ -30,13 +31,15 @@
 // Errors are application/problem+json with a stable code; those about fields
 // have errors with a field and a code each. An id of another site is answered
 // as one that never was, byte for byte. 503 with Retry-After means that the store,
-// the directory or the keys did not do their part and that the request may be
-// repeated, with its Idempotency-Key if it had one.
+// the directory, the keys or the embedder's sign-in did not do their part and
+// that the request may be repeated, with its Idempotency-Key if it had one. When
+// the client did not wait for the answer, the log has that at debug level alone.
 //
 // # Secrets
 //
-// POST /invitations/{id}/credentials alone answers with credentials, and the
-// journal has it before the answer. Nothing may be stored by caches.
+// POST /invitations/{id}/credentials alone answers with credentials, and POST
+// /passcode/generate and /passcode/reveal with the company passcode. The journal
+// has it before the answer, which no cache may store.
 //
 // # Concurrency
 //

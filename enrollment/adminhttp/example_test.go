@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -64,6 +64,59 @@ func ExampleNew_inviting() {
 	// 422 {"type":"about:blank","title":"Unprocessable Entity","status":422,"code":"invalid","detail":"A field is not acceptable.","errors":[{"field":"page_size","code":"out_of_range"}]}
 }
 
+// Opening the self-service door: the passcode is in two answers, and in no other.
+func ExampleNew_passcode() {
+	server := httptest.NewServer(adminhttp.New(newService(), actorFromSession))
+	defer server.Close()
+	for _, do := range []string{"GET /passcode", "POST /passcode/generate", "POST /passcode/reveal", "GET /passcode", "POST /passcode/disable"} {
+		method, path, _ := strings.Cut(do, " ")
+		status, text := send(method, server.URL+path, "ann's session", "")
+		var said struct {
+			Status   string
+			Passcode string
+			By       string `json:"generated_by"`
+		}
+		if err := json.Unmarshal([]byte(text), &said); err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("%d %-22s status %q by %q, passcode of %d characters\n", status, do, said.Status, said.By, len(said.Passcode))
+	}
+	// Output:
+	// 200 GET /passcode          status "none" by "", passcode of 0 characters
+	// 200 POST /passcode/generate status "active" by "ann", passcode of 12 characters
+	// 200 POST /passcode/reveal  status "" by "", passcode of 12 characters
+	// 200 GET /passcode          status "active" by "ann", passcode of 0 characters
+	// 200 POST /passcode/disable status "disabled" by "ann", passcode of 0 characters
+}
+
+// Letting administrators edit the texts of mail, which are kept by the embedder.
+func ExampleWithMessages() {
+	server := httptest.NewServer(adminhttp.New(newService(), actorFromSession, adminhttp.WithMessages(texts{})))
+	defer server.Close()
+	const path = "/messages/invitation/en"
+	for _, do := range []struct{ method, path, body string }{
+		{"POST", path + "/preview", `{"subject":"Welcome to {{.Site}}","text":"Follow the link.","html":""}`},
+		{"PUT", path, `{"subject":"Your {{.PIN}}","text":"","html":""}`},
+		{"PUT", path, `{"subject":"Welcome to {{.Site}}","text":"Follow the link.","html":""}`},
+		{"GET", "/messages", ""},
+		{"DELETE", path, ""},
+		{"GET", "/messages", ""},
+		{"GET", "/messages/invitation/tlh", ""},
+	} {
+		status, text := send(do.method, server.URL+do.path, "ann's session", do.body)
+		fmt.Println(strings.TrimSpace(fmt.Sprint(status, " ", text)))
+	}
+	// Output:
+	// 200 {"subject":"Welcome to Example","text":"Follow the link.","html":""}
+	// 422 {"type":"about:blank","title":"Unprocessable Entity","status":422,"code":"invalid","detail":"A field is not acceptable.","errors":[{"field":"subject","code":"unknown"}]}
+	// 200 {"kind":"invitation","language":"en","edited":true,"subject":"Welcome to {{.Site}}","text":"Follow the link.","html":"","variables":[{"name":"Site","says":"The name of the site."}]}
+	// 200 {"messages":[{"kind":"invitation","language":"en","edited":true}]}
+	// 204
+	// 200 {"messages":[{"kind":"invitation","language":"en","edited":false}]}
+	// 404 {"type":"about:blank","title":"Not Found","status":404,"code":"not_found","detail":"There is no such thing."}
+}
+
 func ExampleOpenAPI() {
 	fmt.Println(string(bytes.SplitN(adminhttp.OpenAPI(), []byte("\n"), 2)[0]))
 	// Output: openapi: 3.1.0
@@ -73,22 +126,24 @@ func ExampleOpenAPI() {
 func actorFromSession(r *http.Request) (enrollment.Actor, error) {
 	cookie, err := r.Cookie("session")
 	if err != nil || cookie.Value != "ann's session" {
-		return enrollment.Actor{}, errors.New("not signed in")
+		return enrollment.Actor{}, adminhttp.ErrUnauthenticated
 	}
 	return enrollment.Actor{Site: "acme", ID: "ann", Name: "Ann"}, nil
 }
 
-func get(url, session string) {
-	r, _ := http.NewRequest("GET", url, nil)
+func get(url, session string) { fmt.Println(send("GET", url, session, "")) }
+
+// send returns the status of an answer, and its body.
+func send(method, url, session, body string) (int, string) {
+	r, _ := http.NewRequest(method, url, strings.NewReader(body))
 	r.AddCookie(&http.Cookie{Name: "session", Value: session})
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		fmt.Println(err)
-		return
+		return 0, err.Error()
 	}
 	defer answer.Body.Close()
-	body, _ := io.ReadAll(answer.Body)
-	fmt.Println(answer.StatusCode, strings.TrimSpace(string(body)))
+	text, _ := io.ReadAll(answer.Body)
+	return answer.StatusCode, strings.TrimSpace(string(text))
 }
 
 func newService() *enrollment.Service {
@@ -134,3 +189,65 @@ func (users) Lookup(_ context.Context, _, id string) (enrollment.User, error) {
 }
 
 func (users) ByEmail(context.Context, string) ([]enrollment.User, error) { return nil, nil }
+
+// texts keeps one message of each site, with one variable, by the site's id. A
+// real one is in the database, and safe for concurrent use.
+type texts map[string]adminhttp.MessageText
+
+func (t texts) ListMessages(ctx context.Context, site string) ([]adminhttp.Message, error) {
+	m, err := t.Message(ctx, site, "invitation", "en")
+	return []adminhttp.Message{m}, err
+}
+
+func (t texts) Message(_ context.Context, site, kind, language string) (adminhttp.Message, error) {
+	if kind != "invitation" || language != "en" {
+		return adminhttp.Message{}, enrollment.ErrNotFound
+	}
+	m := adminhttp.Message{
+		Kind: kind, Language: language,
+		Variables: []adminhttp.MessageVariable{{Name: "Site", Says: "The name of the site."}},
+	}
+	if m.MessageText, m.Edited = t[site]; !m.Edited {
+		m.MessageText = adminhttp.MessageText{Subject: "{{.Site}} invites you", Text: "Follow the link."}
+	}
+	return m, nil
+}
+
+func (t texts) PutMessage(ctx context.Context, by enrollment.Actor, kind, language string, m adminhttp.MessageText) (adminhttp.Message, error) {
+	if _, err := t.PreviewMessage(ctx, by, kind, language, m); err != nil {
+		return adminhttp.Message{}, err
+	}
+	t[by.Site] = m
+	return t.Message(ctx, by.Site, kind, language)
+}
+
+func (t texts) ResetMessage(ctx context.Context, by enrollment.Actor, kind, language string) error {
+	_, err := t.Message(ctx, by.Site, kind, language)
+	if err == nil && by.ID != "ann" { // who may do it is decided here
+		err = enrollment.ErrForbidden
+	}
+	if err == nil {
+		delete(t, by.Site)
+	}
+	return err
+}
+
+func (t texts) PreviewMessage(ctx context.Context, by enrollment.Actor, kind, language string, m adminhttp.MessageText) (adminhttp.MessageText, error) {
+	if _, err := t.Message(ctx, by.Site, kind, language); err != nil {
+		return m, err
+	}
+	if by.ID != "ann" {
+		return m, enrollment.ErrForbidden
+	}
+	var wrong enrollment.ValidationError
+	for field, text := range map[string]*string{"subject": &m.Subject, "text": &m.Text, "html": &m.HTML} {
+		*text = strings.ReplaceAll(*text, "{{.Site}}", "Example")
+		if strings.Contains(*text, "{{") {
+			wrong.Fields = append(wrong.Fields, enrollment.FieldError{Field: field, Code: "unknown"})
+		}
+	}
+	if len(wrong.Fields) > 0 {
+		return m, &wrong
+	}
+	return m, nil
+}

@@ -35,6 +35,15 @@ var tour = []struct {
 	{"POST /devices/{id}/remove", "/devices/{dev}/remove", "", 200},
 	{"DELETE /devices/{id}", "/devices/{dev}", "", 204},
 	{"POST /invitations/{id}/deactivate", "/invitations/{inv}/deactivate", "", 200},
+	{"GET /passcode", "/passcode", "", 200},
+	{"POST /passcode/generate", "/passcode/generate", "", 200},
+	{"POST /passcode/reveal", "/passcode/reveal", "", 200},
+	{"POST /passcode/disable", "/passcode/disable", "", 200},
+	{"GET /messages", "/messages", "", 200},
+	{"GET /messages/{kind}/{language}", "/messages/invitation/en", "", 200},
+	{"PUT /messages/{kind}/{language}", "/messages/invitation/en", `{"subject":"S","text":"T","html":"H"}`, 200},
+	{"POST /messages/{kind}/{language}/preview", "/messages/invitation/en/preview", `{"subject":"S","text":"T","html":"H"}`, 200},
+	{"DELETE /messages/{kind}/{language}", "/messages/invitation/en", "", 204},
 	{"GET /events", "/events?after=0&limit=500", "", 200},
 	{"GET /openapi.yaml", "/openapi.yaml", "", 200},
 }
@@ -96,7 +105,10 @@ func TestEveryRoute(t *testing.T) {
 		w := newWorld(t)
 		before := ""
 		w.drive(acme, func(op string, _ int, got answer) {
-			if op != "GET /openapi.yaml" {
+			switch op {
+			case "GET /openapi.yaml", "GET /messages", "GET /messages/{kind}/{language}":
+				assert.Equal(t, 200, got.Status, "everybody who is let in may read it")
+			default:
 				got.problem(403, "forbidden")
 			}
 		}, func() { w.deny, before = true, w.snapshot() })
@@ -152,7 +164,7 @@ func TestEveryRoute(t *testing.T) {
 				if strings.Contains(strings.Join(methods, " ")+" ", method+" ") {
 					continue
 				}
-				got := w.do(acme, method, strings.ReplaceAll(path, "{id}", "x"), "")
+				got := w.do(acme, method, strings.NewReplacer("{id}", "x", "{kind}", "invitation", "{language}", "en").Replace(path), "")
 				got.problem(405, "method_not_allowed")
 				assert.ElementsMatch(t, methods, strings.Split(got.Header.Get("Allow"), ", "), path)
 			}
@@ -166,7 +178,10 @@ func TestPaths(t *testing.T) {
 	for _, path := range []string{
 		"", "/", "/slots/", "//slots", "/invitations//" + id, "/invitations/" + id + "/", "/invitations/" + id + "//send", "/./slots", "/x/../slots",
 		"/invitations/" + id + "%2fsend", "/invitations%2f" + id, "/invitations/" + id + "%20", "/invitations/" + id + "%00", "/invitations/..%2f..%2fslots", "/invitations/" + id + ".json",
-		"/invitations/" + id + ":send", "/passcode", "/messages", "/Slots",
+		"/invitations/" + id + ":send", "/Slots",
+		"/passcode/", "/passcode/show", "/messages/", "/messages/invitation", "/messages/invitation/", "/messages/invitation/en/", "/messages/invitation/en/preview/",
+		"/messages/../en", "/messages/invitation/..", "/messages/./en", "/messages/.hidden/en", "/messages/-x/en", "/messages/invitation/%2e%2e", "/messages/invitation%2fen",
+		"/messages/invitation/en%00", "/messages/" + strings.Repeat("k", 65) + "/en",
 	} {
 		for _, method := range []string{"GET", "POST"} {
 			got := w.do(acme, method, path, "")
@@ -224,6 +239,11 @@ func TestOtherOrigins(t *testing.T) {
 		{"an old browser", "POST", "/invitations/" + id + "/credentials", "", []string{"Origin: https://evil.example"}},
 		{"a sandboxed frame", "DELETE", "/devices/x", "", []string{cross, "Origin: null"}},
 		{"an edit", "PATCH", "/invitations/" + id, `{"email":"evil@example.com"}`, []string{cross}},
+		{"a new passcode", "POST", "/passcode/generate", "", []string{cross, "Origin: https://evil.example"}},
+		{"a passcode to show", "POST", "/passcode/reveal", "", []string{"Origin: https://evil.example"}},
+		{"a passcode to disable", "POST", "/passcode/disable", "", []string{cross}},
+		{"a message", "PUT", "/messages/invitation/en", `{"subject":"","text":"","html":""}`, []string{cross, "Origin: https://evil.example"}},
+		{"a message to reset", "DELETE", "/messages/invitation/en", "", []string{cross}},
 		{"like a trusted one", "POST", "/devices/renew", `{"ids":["x"]}`, []string{cross, "Origin: https://console.example.org.evil.example"}},
 	} {
 		t.Run(c.name+" may not change anything", func(t *testing.T) {

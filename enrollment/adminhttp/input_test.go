@@ -88,6 +88,13 @@ func TestFieldErrors(t *testing.T) {
 		{"POST /devices/renew", `{"ids":["a","","` + long + `","a\u0000"]}`, []string{"ids[1]: malformed", "ids[2]: malformed", "ids[3]: malformed"}},
 		{"POST /devices/renew", `{"ids":[` + strings.Repeat(`"a",`, 500) + `"a"]}`, []string{"ids: too_many"}},
 
+		{"PUT /messages/invitation/en", `{}`, []string{"subject: required", "text: required", "html: required"}},
+		{"PUT /messages/invitation/en", `{"subject":null,"text":"","html":""}`, []string{"subject: required"}},
+		{"PUT /messages/invitation/en", `{"subject":"a\r\nBcc: b@example.com","text":"a\u0000","html":"\u0000"}`, []string{"subject: malformed", "text: malformed", "html: malformed"}},
+		{"PUT /messages/invitation/en", `{"subject":"{{.Password}}","text":"{{call .Site}}","html":"ok"}`, []string{"subject: unknown", "text: unknown"}},
+		{"POST /messages/invitation/en/preview", `{"text":"","html":""}`, []string{"subject: required"}},
+		{"POST /messages/invitation/en/preview", `{"subject":"","text":"","html":"{{.Password}}"}`, []string{"html: unknown"}},
+
 		{"GET /events?after=-1", "", []string{"after: out_of_range"}},
 		{"GET /events?after=last", "", []string{"after: malformed"}},
 		{"GET /events?limit=0", "", []string{"limit: out_of_range"}},
@@ -128,7 +135,20 @@ func TestBodiesAreTakenStrictly(t *testing.T) {
 		{`{}`, "Content-Type: text/plain", 415, "unsupported_media_type"},
 		{`a=b`, "Content-Type: application/x-www-form-urlencoded", 415, "unsupported_media_type"},
 	}
+	limits := map[string]int{ // where more than usual is taken
+		"POST /invitations": inviteBody, "PUT /messages/{kind}/{language}": messageBody, "POST /messages/{kind}/{language}/preview": messageBody,
+	}
 	with := map[string][]send{
+		"PUT /messages/{kind}/{language}": {
+			{``, json, 400, "bad_json"},
+			{`{"subject":"","text":"","html":"","kind":"alert"}`, json, 400, "bad_json"},
+			{`{"subject":"","text":"","html":"","site":"globex"}`, json, 400, "bad_json"},
+			{`{"subject":"","text":"","html":"","HTML":""}`, json, 400, "bad_json"},
+			{`{"subject":{"en":""},"text":"","html":""}`, json, 400, "bad_json"},
+		},
+		"POST /messages/{kind}/{language}/preview": {
+			{``, json, 400, "bad_json"},
+		},
 		"POST /invitations": {
 			{``, json, 400, "bad_json"},
 			{`{"users":[{"user_id":"u-2"}],"Users":[]}`, json, 400, "bad_json"},
@@ -162,11 +182,11 @@ func TestBodiesAreTakenStrictly(t *testing.T) {
 			id = enrolled.Device.ID
 		}
 		for _, c := range append(bad[:len(bad):len(bad)], with[op]...) {
-			if op == "POST /invitations" && c.status == 413 && len(c.body) < inviteBody {
+			if limits[op] > len(c.body) && c.status == 413 {
 				c.status, c.code = 400, "bad_json" // it may be larger, and nests too deeply
 			}
 			t.Run(op+" "+c.body[:min(len(c.body), 60)], func(t *testing.T) {
-				got := w.do(acme, method, strings.ReplaceAll(path, "{id}", id), c.body, c.header)
+				got := w.do(acme, method, strings.NewReplacer("{id}", id, "{kind}", "invitation", "{language}", "en").Replace(path), c.body, c.header)
 				got.t = t
 				got.problem(c.status, c.code)
 			})

@@ -78,7 +78,7 @@ func (a *api) change(do func(context.Context, enrollment.Actor, string) (enrollm
 	}
 }
 
-// credentialsView is the one answer with secrets in it.
+// credentialsView is the answer with the secrets of an invitation in it.
 type credentialsView struct {
 	URL          string `json:"url"`
 	PIN          string `json:"pin"`        // "" once it is burnt

@@ -2,6 +2,7 @@ package adminhttp
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -105,16 +106,62 @@ func TestAnotherSitesIdsInBodiesAndQueries(t *testing.T) {
 			assert.Equal(t, []any{}, w.get(acme, "/slots?q="+q).at("slots"), q)
 		}
 	})
+	t.Run("a message", func(t *testing.T) {
+		for _, kind := range []string{"globex", device.Device.ID, "invitation.globex"} {
+			got := w.do(acme, "GET", "/messages/"+kind+"/en", "")
+			assert.Equal(t, w.do(acme, "GET", "/messages/unknown/en", "").Body, got.Body)
+		}
+	})
 	t.Run("the journal and the counts", func(t *testing.T) {
 		assert.Equal(t, "{\"events\":[],\"after\":0}\n", w.get(acme, "/events?after=0").Body)
 		assert.Equal(t, map[string]any{}, w.get(acme, "/slots").at("counts"))
 	})
 	t.Run("an identity in a body, a query or a header is not looked at", func(t *testing.T) {
 		w.do(acme, "POST", "/invitations", `{"users":[{"user_id":"g-1"}],"site":"globex"}`).problem(400, "bad_json")
+		w.do(acme, "POST", "/passcode/reveal?site=globex", `{"site":"globex"}`).problem(400, "bad_json")
+		w.do(acme, "POST", "/passcode/reveal?site=globex", "", "X-Site: globex").problem(404, "not_found")
 		got := w.do(acme, "GET", "/invitations?site=globex&site_id=globex&tenant=globex", "", "X-Site: globex", "X-Tenant-Id: globex")
 		assert.Equal(t, []any{}, got.at("invitations"))
 	})
 	assert.Equal(t, before, w.snapshot(), "something changed")
+}
+
+// The routes without an id are about the actor's site: whatever one site does on
+// them, the other's answers stay as they are.
+func TestAnotherSitesPasscodeAndMessagesStay(t *testing.T) {
+	w := newWorld(t)
+	const edit = `{"subject":"Of globex","text":"T","html":"H"}`
+	theirs := w.do(globex, "POST", "/passcode/generate", "").text("passcode")
+	require.Equal(t, 200, w.do(globex, "PUT", "/messages/invitation/en", edit).Status)
+	reads := []string{"/passcode", "/messages", "/messages/invitation/en", "/messages/alert/cs"}
+	read := func(who string) (all string) {
+		for _, path := range reads {
+			text := w.get(who, path).Body
+			all += regexp.MustCompile(`"as_of":"[^"]*"`).ReplaceAllString(text, "")
+		}
+		return all
+	}
+	before := read(globex)
+
+	fresh := newWorld(t)
+	assert.Equal(t, w.get(acme, "/messages").Body, fresh.get(acme, "/messages").Body, "nothing of globex is here")
+	assert.Equal(t, "none", w.get(acme, "/passcode").at("status"))
+	w.do(acme, "POST", "/passcode/reveal", "").problem(404, "not_found")
+	assert.NotContains(t, read(acme), "globex")
+
+	ours := w.do(acme, "POST", "/passcode/generate", "").text("passcode")
+	assert.NotEqual(t, theirs, ours)
+	for _, step := range tour {
+		method, path, _ := strings.Cut(step.op, " ")
+		if !strings.HasPrefix(path, "/passcode") && !strings.HasPrefix(path, "/messages") {
+			continue
+		}
+		got := w.do(acme, method, step.path, step.body)
+		assert.Equal(t, step.status, got.Status, step.op)
+		assert.NotContains(t, got.Body, theirs, step.op)
+		assert.Equal(t, before, read(globex), step.op)
+	}
+	assert.Equal(t, theirs, w.do(globex, "POST", "/passcode/reveal", "").text("passcode"))
 }
 
 // The same actor id at two sites is two actors.

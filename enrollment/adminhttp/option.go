@@ -7,13 +7,14 @@ import (
 )
 
 // Option changes what [New] makes. Without any, the API answers at the root,
-// takes changes from its own origin only, and is silent.
+// takes changes from its own origin only, has no /messages, and is silent.
 type Option func(*config)
 
 type config struct {
-	base   string
-	origin *http.CrossOriginProtection
-	log    *slog.Logger
+	base     string
+	origin   *http.CrossOriginProtection
+	log      *slog.Logger
+	messages Messages
 }
 
 // BasePath says where the handler is mounted, when the router in front leaves
@@ -47,4 +48,11 @@ func Logger(log *slog.Logger) Option {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return func(c *config) { c.log = log }
+}
+
+// WithMessages lets administrators read and edit the mails of their site at
+// /messages. Defaults to none, which nil is too: the paths are then answered as
+// any other that is not there.
+func WithMessages(m Messages) Option {
+	return func(c *config) { c.messages = m }
 }

@@ -1,6 +1,8 @@
 package adminhttp
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,9 +12,12 @@ import (
 	"example.com/enrollkit/enrollment"
 )
 
-// Canaries are the real secrets of an invitation and a device. No answer but
-// that of /credentials has one, and no line of the log.
-func TestNoAnswerButCredentialsHasASecret(t *testing.T) {
+// reveals are the routes that answer with a secret, and nothing else does.
+var reveals = []string{"POST /invitations/{id}/credentials", "POST /passcode/generate", "POST /passcode/reveal"}
+
+// Canaries are the real secrets of an invitation, a device and a site. No answer
+// but those of reveals has one, and no line of the log, and none of the journal.
+func TestNoAnswerButThoseThatRevealHasASecret(t *testing.T) {
 	w := newWorld(t)
 	active := w.invite(acme, "u-2")
 	canaries := map[string]string{}
@@ -25,10 +30,13 @@ func TestNoAnswerButCredentialsHasASecret(t *testing.T) {
 	learn(w.do(acme, "POST", "/invitations/"+active+"/credentials", ""))
 	_, enrolled := w.enroll(acme, "u-4", "SN-CANARY")
 	canaries["device token"] = enrolled.Token.Reveal()
+	generated := w.do(acme, "POST", "/passcode/generate", "")
+	canaries["passcode"] = generated.text("passcode")
+	canaries["globex's passcode"] = w.do(globex, "POST", "/passcode/generate", "").text("passcode")
 
 	var answers []string
 	look := func(op string, got answer) {
-		if op == "POST /invitations/{id}/credentials" {
+		if slices.Contains(reveals, op) {
 			return
 		}
 		for header, values := range got.Header {
@@ -42,6 +50,13 @@ func TestNoAnswerButCredentialsHasASecret(t *testing.T) {
 			for name, value := range map[string]string{"link": got.text("url"), "PIN": got.text("pin")} {
 				canaries["tour's "+name] = value
 			}
+		}
+		if op == "POST /passcode/generate" {
+			assert.NotEqual(t, canaries["passcode"], got.text("passcode"))
+			canaries["tour's passcode"] = got.text("passcode")
+		}
+		if op == "POST /passcode/reveal" {
+			assert.Equal(t, canaries["tour's passcode"], got.text("passcode"), "not the one before, and nobody else's")
 		}
 	})
 	// All that can be read of the first invitation, and what changes it.
@@ -59,6 +74,20 @@ func TestNoAnswerButCredentialsHasASecret(t *testing.T) {
 	look("deactivate", w.do(acme, "POST", "/invitations/"+active+"/deactivate", ""))
 	look("refused", w.do(acme, "POST", "/invitations/"+active+"/credentials", ""))
 
+	look("passcode", w.get(acme, "/passcode"))
+	look("refused passcode", w.do(acme, "POST", "/passcode/reveal", ""))
+	w.do(acme, "POST", "/passcode/generate", "")
+	look("passcode in a body", w.do(acme, "POST", "/passcode/reveal", `{"passcode":"`+canaries["passcode"]+`"}`))
+	look("passcode in a query", w.do(acme, "GET", "/slots?sort="+canaries["passcode"], ""))
+	look("passcode in a path", w.do(acme, "GET", "/messages/"+canaries["passcode"]+"/en", ""))
+	w.store.err = errors.New("the store is away")
+	look("passcode without a store", w.do(acme, "POST", "/passcode/generate", ""))
+	look("reveal without a store", w.do(acme, "POST", "/passcode/reveal", ""))
+	w.store.err = nil
+	_, err := w.svc.Sequence(t.Context())
+	require.NoError(t, err)
+	look("journal", w.get(acme, "/events?limit=500"))
+
 	require.Greater(t, len(answers), 100)
 	for name, canary := range canaries {
 		require.NotEmpty(t, canary, name)
@@ -66,6 +95,9 @@ func TestNoAnswerButCredentialsHasASecret(t *testing.T) {
 			assert.NotContains(t, text, canary, name)
 		}
 		assert.NotContains(t, w.log.String(), canary, name)
+		if name != "picture" { // the digits of a PIN alone are no evidence in one
+			assert.NotContains(t, w.snapshot(), canary, name)
+		}
 	}
 	assert.NotEmpty(t, w.log.String())
 }

@@ -3,6 +3,7 @@ package adminhttp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/stretchr/testify/require"
 
@@ -35,7 +36,11 @@ func (w *world) snapshot() string {
 			if err != nil {
 				return err
 			}
-			all = append(all, invitations, devices, slots, messages, counts)
+			passcode, err := tx.Credentials().Get(ctx, site, enrollment.PasscodeSubject, enrollment.KindPasscode)
+			if err != nil && !errors.Is(err, enrollment.ErrNotFound) {
+				return err
+			}
+			all = append(all, invitations, devices, slots, messages, counts, passcode)
 			for _, inv := range invitations {
 				sightings, err := tx.Sightings().List(ctx, site, inv.ID)
 				if err != nil {
@@ -58,6 +63,7 @@ func (w *world) snapshot() string {
 		return nil
 	})
 	require.NoError(w.t, err)
+	all = append(all, w.messages.edited)
 	text, err := json.Marshal(all)
 	require.NoError(w.t, err)
 	return string(text)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -29,15 +28,16 @@ const base = "/api/v1"
 
 // world is two sites, their people and the API over both.
 type world struct {
-	t       *testing.T
-	store   *switchable
-	svc     *enrollment.Service
-	handler http.Handler
-	api     *api
-	now     time.Time
-	deny    bool // Authorize refuses
-	log     bytes.Buffer
-	doc     contract
+	t        *testing.T
+	store    *switchable
+	svc      *enrollment.Service
+	messages *fakeMessages
+	handler  http.Handler
+	api      *api
+	now      time.Time
+	deny     bool // Authorize refuses
+	log      bytes.Buffer
+	doc      contract
 }
 
 func newWorld(t *testing.T, options ...Option) *world {
@@ -47,27 +47,31 @@ func newWorld(t *testing.T, options ...Option) *world {
 	ring, err := credentials.NewKeyring(key)
 	require.NoError(t, err)
 	w.svc, err = enrollment.New(w.store, enrollment.Config{
-		Keyring: ring, Sites: fakeSites{}, Directory: fakeDirectory{},
-		Now: func() time.Time { w.now = w.now.Add(time.Second); return w.now },
-		Authorize: func(context.Context, enrollment.Actor, enrollment.Permission) error {
-			if w.deny {
-				return enrollment.ErrForbidden
-			}
-			return nil
-		},
+		Keyring: ring, Sites: fakeSites{}, Directory: fakeDirectory{}, Administrators: fakeAdministrators{},
+		Now:       func() time.Time { w.now = w.now.Add(time.Second); return w.now },
+		Authorize: func(context.Context, enrollment.Actor, enrollment.Permission) error { return w.refusal() },
 	})
 	require.NoError(t, err)
-	options = append([]Option{BasePath(base), Logger(slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})))}, options...)
+	w.messages = &fakeMessages{world: w, edited: map[string]MessageText{}}
+	options = append([]Option{BasePath(base), WithMessages(w.messages), Logger(slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})))}, options...)
 	w.handler = New(w.svc, actorOf, options...)
-	w.api = &api{svc: w.svc, actor: actorOf, config: config{base: base, log: slog.New(slog.DiscardHandler)}}
+	w.api = &api{svc: w.svc, actor: actorOf, config: config{base: base, messages: w.messages, log: slog.New(slog.DiscardHandler)}}
 	return w
+}
+
+// refusal is what everybody who decides who may do what answers.
+func (w *world) refusal() error {
+	if w.deny {
+		return enrollment.ErrForbidden
+	}
+	return nil
 }
 
 // actorOf takes "Bearer site/id".
 func actorOf(r *http.Request) (enrollment.Actor, error) {
 	switch bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); {
 	case bearer == "":
-		return enrollment.Actor{}, errors.New("no session")
+		return enrollment.Actor{}, fmt.Errorf("no session: %w", ErrUnauthenticated)
 	case bearer == "locked":
 		return enrollment.Actor{}, fmt.Errorf("ann is locked out: %w", enrollment.ErrForbidden)
 	default:
@@ -262,6 +266,15 @@ func (fakeDirectory) Lookup(_ context.Context, site, id string) (enrollment.User
 		user.Email = ""
 	}
 	return user, nil
+}
+
+// fakeAdministrators knows the address of ann and gus.
+type fakeAdministrators struct{}
+
+func (fakeAdministrators) Administrators(_ context.Context, site string) ([]enrollment.Administrator, error) {
+	return []enrollment.Administrator{
+		{ID: map[string]string{"acme": "ann", "globex": "gus"}[site], Email: "admin@" + site + ".example.com"},
+	}, nil
 }
 
 func (fakeDirectory) ByEmail(context.Context, string) ([]enrollment.User, error) { return nil, nil }

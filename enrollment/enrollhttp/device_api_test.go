@@ -133,9 +133,13 @@ func TestEveryRefusalOfEnrollHasItsStatusAndCode(t *testing.T) {
 		}, 413, "body_too_large", ""},
 		{"no credential", func(*world) string { return `{"enrollment_id":"e",` + device + `}` }, 422, "invalid", "credential.type required"},
 		{"an unknown credential", func(*world) string { return `{"enrollment_id":"e","credential":{"type":"face"},` + device + `}` }, 422, "invalid", "credential.type unknown"},
-		{"a one-time login, until there are any", func(*world) string {
-			return `{"enrollment_id":"e","credential":{"type":"one_time","username":"u","password":"p"},` + device + `}`
-		}, 422, "invalid", "credential.type unknown"},
+		{"a user name of another length", func(*world) string { return byLogin("e", "S", "u", "AAAABBBBCCCCDDDD") }, 422, "invalid", "credential.username malformed"},
+		{"a password of another length", func(*world) string { return byLogin("e", "S", "a123456789", "p") }, 422, "invalid", "credential.password malformed"},
+		{"no user name", func(*world) string { return byLogin("e", "S", "", "AAAABBBBCCCCDDDD") }, 422, "invalid", "credential.username required"},
+		{"a login and a token", func(w *world) string {
+			return strings.Replace(byLogin("e", "S", "a123456789", "AAAABBBBCCCCDDDD"), `"username"`, `"token":"`+w.token+`","username"`, 1)
+		}, 422, "invalid", "credential.token mismatch"},
+		{"a login that nobody has", func(*world) string { return byLogin("e", "S", "a123456789", "AAAABBBBCCCCDDDD") }, 401, "credential_refused", ""},
 		{"no token", func(*world) string { return `{"enrollment_id":"e","credential":{"type":"token"},` + device + `}` }, 422, "invalid", "credential.token required"},
 		{"a token and a PIN", func(w *world) string {
 			return `{"enrollment_id":"e","credential":{"type":"token","token":"` + w.token + `","pin":"12345678"},` + device + `}`

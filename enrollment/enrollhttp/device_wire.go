@@ -83,6 +83,7 @@ func (c credentialBody) presented() (enrollment.Presented, []httpkit.FieldProble
 	}{
 		{"token", []string{"token"}},
 		{"pin", []string{"email", "pin"}},
+		{"one_time", []string{"username", "password"}},
 	}
 	values := []struct{ field, value string }{
 		{"token", c.Token}, {"email", c.Email}, {"pin", c.PIN}, {"username", c.Username}, {"password", c.Password},
@@ -103,6 +104,7 @@ func (c credentialBody) presented() (enrollment.Presented, []httpkit.FieldProble
 		}
 		return enrollment.Presented{
 			Token: credentials.SecretString(c.Token), Email: c.Email, PIN: credentials.SecretString(c.PIN),
+			Username: c.Username, Password: credentials.SecretString(c.Password),
 		}, bad
 	}
 	code := "unknown"

@@ -1,6 +1,6 @@
 // Package enrollhttp is the side of enrollment that people and devices see, as
-// one http.Handler to mount: the invitation pages with their QR codes, and the
-// API that agents call. openapi.yaml, which [OpenAPI] returns, is its contract.
+// one http.Handler to mount: the invitation pages with their QR codes, the
+// self-service pages, and the API that agents call. openapi.yaml, which [OpenAPI] returns, is its contract.
 //
 //	h, err := enrollhttp.New(svc, enrollhttp.Options{BasePath: "/join"})
 //	...
@@ -22,10 +22,19 @@
 // Pages work without JavaScript, load nothing from elsewhere, and may be
 // replaced one by one, with their texts, through Options.Pages; see [Templates].
 //
+// # Self-service
+//
+// Who has an address that a site knows, and the company passcode, gets a
+// one-time login by mail. The page that asks for both has one answer whatever
+// was wrong, byte for byte, unless the person can mend it by looking: a malformed
+// address or passcode is marked at its field and counts nothing. The page that
+// takes the login shows the platform's next step and what to type there. These
+// secrets travel in forms and never in an address; no page shows the passcode.
+//
 // # Secrets
 //
-// An answer to an invitation's address or to a device is never stored, indexed,
-// framed or referred to. Logs have the pattern of a route and the code of an
+// An answer to an invitation's address, to a form or to a device is never
+// stored, indexed, framed or referred to. Logs have the pattern of a route and the code of an
 // error: no path, no address, no text of an error.
 //
 // # Errors

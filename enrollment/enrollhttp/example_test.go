@@ -86,7 +86,7 @@ func ExampleTemplates() {
 	h.ServeHTTP(page, httptest.NewRequest(http.MethodGet, link.Path, nil))
 	fmt.Println(strings.Contains(page.Body.String(), "Join Acme"))
 	// Output:
-	// [invitation.html layout.html next.html problem.html]
+	// [choices.html enroll.html invitation.html layout.html login.html next.html problem.html sent.html]
 	// true
 }
 

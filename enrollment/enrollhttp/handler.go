@@ -28,7 +28,10 @@ type handler struct {
 // answered like a token that nobody has.
 const tokenVar = `{token:[A-Za-z0-9_-]{43}}`
 
-// route is one path with what answers its methods.
+// selfService is where people enroll without an invitation.
+const selfService = "/enroll"
+
+// route is one path with what answers some of its methods.
 type route struct {
 	pattern string // without the base path
 	methods []string
@@ -44,6 +47,10 @@ func (h *handler) routes() []route {
 		{"/i/" + tokenVar + "/accept", post, h.ownPagesOnly(h.accept)},
 		{"/i/" + tokenVar + "/qr.png", read, h.qrPNG},
 		{"/i/" + tokenVar + "/qr.svg", read, h.qrSVG},
+		{selfService, read, h.enrollPage},
+		{selfService, post, h.ownPagesOnly(h.requestLogin)},
+		{selfService + "/login", read, h.loginPage},
+		{selfService + "/login/accept", post, h.ownPagesOnly(h.acceptLogin)},
 		{"/device/v1/enroll", post, h.enroll},
 		{"/device/v1/report", post, h.report},
 		{"/device/v1/checkin", post, h.checkIn},
@@ -66,11 +73,13 @@ func (h *handler) build() http.Handler {
 // redirect; and it matches escaped paths, so that an escaped slash is no slash.
 func (h *handler) router() *mux.Router {
 	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	allowed := map[string][]string{}
 	for _, row := range h.routes() {
-		path := h.o.BasePath + row.pattern
-		logged := func(serve http.Handler) http.Handler { return httpkit.LogRoute(h.log, row.pattern, serve) }
-		r.Path(path).Methods(row.methods...).Handler(logged(row.serve))
-		r.Path(path).Handler(logged(h.methodNotAllowed(row.methods)))
+		r.Path(h.o.BasePath + row.pattern).Methods(row.methods...).Handler(httpkit.LogRoute(h.log, row.pattern, row.serve))
+		allowed[row.pattern] = append(allowed[row.pattern], row.methods...)
+	}
+	for pattern, methods := range allowed { // no two of them have a path in common
+		r.Path(h.o.BasePath + pattern).Handler(httpkit.LogRoute(h.log, pattern, h.methodNotAllowed(methods)))
 	}
 	for _, p := range h.o.Platforms {
 		h.mount(r, p)

@@ -22,6 +22,12 @@ func TestEveryAnswerHasTheHeadersThatKeepItSecret(t *testing.T) {
 	dead.must(err)
 	down := newWorld(t)
 	down.store.broken.Store(true)
+	d := newDoor(t)
+	username, password := d.login("eva@example.com")
+	paced := newDoor(t)
+	for range 5 {
+		shows(t, paced.signIn("a123456789", "AAAABBBBCCCCDDDD", "company", "android"), 401)
+	}
 	answers := map[string]*httptest.ResponseRecorder{
 		"page":             w.get(w.page("")),
 		"page, HEAD":       w.do("HEAD", w.page(""), ""),
@@ -45,6 +51,28 @@ func TestEveryAnswerHasTheHeadersThatKeepItSecret(t *testing.T) {
 		"enroll, GET":      w.get("/join/device/v1/enroll"),
 		"report, no token": w.call("report", "", `{"seq":1}`),
 		"device, nothing":  w.get("/join/device/v2/enroll"),
+
+		"self-service":            d.get("/join/enroll"),
+		"self-service, HEAD":      d.do("HEAD", "/join/enroll", ""),
+		"self-service, closed":    newWorld(t, soleHost).get("/join/enroll"),
+		"self-service, down":      down.get("/join/enroll"),
+		"self-service, method":    d.do("DELETE", "/join/enroll", ""),
+		"request, taken":          d.knock("eva@example.com", d.passcode),
+		"request, wrong":          d.knock("eva@example.com", wrongPasscode),
+		"request, malformed":      d.knock("eva", d.passcode),
+		"request, malformed JSON": d.knock("eva", d.passcode, "Accept", "application/json"),
+		"request, foreign":        d.knock("eva@example.com", d.passcode, "Sec-Fetch-Site", "cross-site"),
+		"request, no form":        d.do("POST", "/join/enroll", "x", "Content-Type", "text/plain"),
+		"login":                   d.get("/join/enroll/login"),
+		"login, accepted":         d.signIn(username, password, "company", "android"),
+		"login, wrong":            d.signIn(username, wrongLogin(password), "company", "android"),
+		"login, wrong JSON":       d.signIn(username, wrongLogin(password), "company", "android", "Accept", "application/json"),
+		"login, malformed":        d.signIn("x", password, "company", "android"),
+		"login, paced":            paced.signIn("a123456789", "AAAABBBBCCCCDDDD", "company", "android"),
+		"login, foreign":          d.post("/join/enroll/login/accept", "", "Sec-Fetch-Site", "cross-site"),
+		"login, GET of accept":    d.get("/join/enroll/login/accept"),
+		"enroll by login":         d.call("enroll", "", byLogin("e", "S", username, password)),
+		"enroll by login, again":  d.call("enroll", "", byLogin("e2", "S2", username, password)),
 	}
 	for name, rec := range answers {
 		t.Run(name, func(t *testing.T) {
@@ -83,7 +111,8 @@ func TestEveryAnswerHasTheHeadersThatKeepItSecret(t *testing.T) {
 
 func TestThePolicyAllowsTheStyleOfThePageAndNoOther(t *testing.T) {
 	w := newWorld(t)
-	for _, rec := range []*httptest.ResponseRecorder{w.get(w.page("")), w.submit("ownership=personal&platform=android"), w.get("/join/i/x")} {
+	for _, rec := range []*httptest.ResponseRecorder{w.get(w.page("")), w.submit("ownership=personal&platform=android"), w.get("/join/i/x"),
+		w.get("/join/enroll"), w.get("/join/enroll/login"), w.knock("eva@example.com", wrongPasscode)} {
 		style := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindStringSubmatch(rec.Body.String())
 		if style == nil {
 			t.Fatal("no style")
@@ -103,6 +132,7 @@ func TestMethodsThatDoNotApplyAre405AndSayWhichDo(t *testing.T) {
 	w := newWorld(t)
 	for _, c := range []struct{ path, allow string }{
 		{w.page(""), "GET, HEAD"}, {w.page("/qr.png"), "GET, HEAD"}, {w.page("/qr.svg"), "GET, HEAD"}, {w.page("/accept"), "POST"},
+		{"/join/enroll", "GET, HEAD, POST"}, {"/join/enroll/login", "GET, HEAD"}, {"/join/enroll/login/accept", "POST"},
 		{"/join/device/v1/enroll", "POST"}, {"/join/device/v1/report", "POST"}, {"/join/device/v1/checkin", "POST"}, {"/join/device/v1/unenroll", "POST"},
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"} {
@@ -128,6 +158,7 @@ func TestUncleanPathsAre404AndNeverRedirected(t *testing.T) {
 		"/join/./i/" + w.token, "/join/x/../i/" + w.token, "/join/i/x/..%2f" + w.token, "/join/i%2f" + w.token, "/join/i/" + w.token + "%2fqr.png",
 		"/join/i/" + w.token + "%00", "/join/%69/" + w.token, "/join/i/" + w.token + "/%2e%2e/x", "/join/i/" + w.token + "%5cqr.png",
 		"/join/i/" + w.token + "/qr%2epng", "/JOIN/i/" + w.token, "/join/I/" + w.token, "/joini/" + w.token, "/i/" + w.token, "/join", "/join/", "/", "/join/i", "/join/i/",
+		"/join/enroll/", "/join/enroll/login/", "/join//enroll", "/join/enroll/../enroll", "/join/enroll%2flogin", "/join/Enroll", "/join/enroll/login/accept/x", "/enroll", "/join/enroll/nothing",
 		"/join/device//v1/enroll", "/join/device/v1/enroll/", "/join/device/v1/../v1/enroll", "/join/device/v1/%2e/enroll", "/join/platform/x/", "/join/i/" + w.token + "/x/",
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST"} {
@@ -152,7 +183,7 @@ func TestMountedBesideOtherHandlersOfTheStandardRouter(t *testing.T) {
 	client := server.Client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	for path, status := range map[string]int{
-		w.page(""): 200, w.page("/qr.png"): 200, "/join/i/x": 404, "/join/device/v1/enroll": 405, "/other": 418, "/i/" + w.token: 418,
+		w.page(""): 200, w.page("/qr.png"): 200, "/join/i/x": 404, "/join/enroll": 200, "/join/enroll/login": 200, "/join/device/v1/enroll": 405, "/other": 418, "/i/" + w.token: 418,
 	} {
 		res, err := client.Get(server.URL + path)
 		w.must(err)
@@ -169,6 +200,9 @@ func TestMountedAtTheRootOrDeeper(t *testing.T) {
 			o.BasePath = base
 		})
 		shows(t, w.get(base+"/i/"+w.token), 200, "Accept")
+		shows(t, w.get(base+"/enroll"), 200, `action="enroll"`)
+		shows(t, w.post(base+"/enroll", form("email", "eva@example.com", "passcode", wrongPasscode)), 200, neutral)
+		shows(t, w.post(base+"/enroll/login/accept", form("username", "a123456789", "password", "AAAABBBBCCCCDDDD", "ownership", "company", "platform", "ios")), 401)
 		rec := w.do("POST", base+"/device/v1/enroll", w.enrollment("e", "R58M1"))
 		want(t, rec, 201, "")
 		want(t, w.get(base+"/device/v1/x"), 404, "not_found")

@@ -6,6 +6,10 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -14,7 +18,7 @@ import (
 	"example.com/enrollkit/enrollment/internal/httpkit"
 )
 
-// maxForm is the greatest form that the accept page takes, in bytes.
+// maxForm is the greatest form that a page takes, in bytes.
 const maxForm = 4 << 10
 
 // invitationPage shows the offer. It changes nothing; that it was fetched is
@@ -33,21 +37,15 @@ func (h *handler) invitationPage(w http.ResponseWriter, r *http.Request) {
 	h.render(w, http.StatusOK, invitationFile, view.Lang, view)
 }
 
-// accept notes what a person chose and answers with what to do next. A device
-// that was not named is the one the form came from.
+// accept notes what a person chose and answers with what to do next.
 func (h *handler) accept(w http.ResponseWriter, r *http.Request) {
 	token := mux.Vars(r)["token"]
-	form, err := readForm(w, r)
+	form, err := readForm(w, r, "ownership", "platform")
 	if err != nil {
 		h.refuse(w, r, enrollment.Site{}, err)
 		return
 	}
-	choice := enrollment.AcceptRequest{
-		Ownership: device.Ownership(form.Get("ownership")), Platform: device.Platform(form.Get("platform")),
-	}
-	if machine := detect(r.Header); choice.Platform == "" && len(machine.platforms) == 1 {
-		choice.Platform = machine.platforms[0]
-	}
+	choice := chosen(r, form)
 	accepted, err := h.svc.Accept(r.Context(), token, choice)
 	if _, invalid := errors.AsType[*enrollment.ValidationError](err); invalid && !wantsJSON(r.Header) {
 		h.askAgain(w, r, token, choice)
@@ -62,6 +60,18 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request) {
 	h.render(w, http.StatusOK, nextFile, view.Lang, view)
 }
 
+// chosen is what a form says of the device. One that is not named is the one
+// that the form came from.
+func chosen(r *http.Request, form url.Values) enrollment.AcceptRequest {
+	choice := enrollment.AcceptRequest{
+		Ownership: device.Ownership(form.Get("ownership")), Platform: device.Platform(form.Get("platform")),
+	}
+	if machine := detect(r.Header); choice.Platform == "" && len(machine.platforms) == 1 {
+		choice.Platform = machine.platforms[0]
+	}
+	return choice
+}
+
 // askAgain shows the form once more and says what is missing.
 func (h *handler) askAgain(w http.ResponseWriter, r *http.Request, token string, choice enrollment.AcceptRequest) {
 	offer, err := h.svc.Peek(r.Context(), token)
@@ -74,9 +84,9 @@ func (h *handler) askAgain(w http.ResponseWriter, r *http.Request, token string,
 	h.render(w, http.StatusUnprocessableEntity, invitationFile, view.Lang, view)
 }
 
-// readForm reads a form as browsers send it. A field that comes twice is no
-// form of ours; fields that nobody asked for are left alone.
-func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+// readForm reads a form as browsers send it. One of its fields twice is no form
+// of ours; fields that nobody asked for are left alone.
+func readForm(w http.ResponseWriter, r *http.Request, fields ...string) (url.Values, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/x-www-form-urlencoded" {
 		return nil, &httpkit.BodyError{Status: http.StatusUnsupportedMediaType, Code: httpkit.CodeUnsupported, Detail: "The body has to be application/x-www-form-urlencoded."}
@@ -89,7 +99,8 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if err == nil {
 		form, err = url.ParseQuery(string(body))
 	}
-	if err != nil || len(form["ownership"]) > 1 || len(form["platform"]) > 1 {
+	twice := func(field string) bool { return len(form[field]) > 1 }
+	if err != nil || slices.ContainsFunc(fields, twice) {
 		return nil, &httpkit.BodyError{Status: http.StatusBadRequest, Code: codeBadForm, Detail: "The form is malformed."}
 	}
 	return form, nil
@@ -101,8 +112,11 @@ const codeBadForm = "bad_form"
 // ownPagesOnly refuses what another site's page made a browser send.
 //
 // Since our pages send no referrer, a browser that does not know Sec-Fetch-Site
-// sends "Origin: null" with our own form. Such a request passes: whoever has the
-// token in its address could open the page as well.
+// sends "Origin: null" with our own form. Such a request passes: what it acts by,
+// the token in its address or the secret in its form, is not the browser's to
+// add, and whoever knows it could open the page as well. Who does not know it
+// makes such a browser spend one of its network's wrong tries, and no more than
+// their cap.
 func (h *handler) ownPagesOnly(next http.HandlerFunc) http.HandlerFunc {
 	protection := http.NewCrossOriginProtection()
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -128,7 +142,7 @@ var problemTexts = map[string]string{
 	httpkit.CodeMethodNotAllowed: "method",
 	httpkit.CodeCrossOrigin:      "cross_origin",
 	httpkit.CodeUnavailable:      "unavailable",
-	"paced":                      "unavailable",
+	"paced":                      "paced",
 }
 
 // problemPage says p to a person.
@@ -137,8 +151,13 @@ func (h *handler) problemPage(w http.ResponseWriter, r *http.Request, site enrol
 	if !known {
 		key = "failed"
 	}
-	v := problemView{frame: h.frame(r, site)}
-	v.Title, v.Text = v.T(key+".title"), v.T(key+".text")
+	minutes := (p.RetryAfter + time.Minute - 1) / time.Minute
+	v := problemView{frame: h.frame(r, site, "{minutes}", strconv.Itoa(int(minutes)))}
+	title, text := []string{key + ".title"}, []string{key + ".text"}
+	if strings.HasPrefix(r.URL.Path, h.o.BasePath+selfService) { // there is no invitation to speak of
+		title, text = slices.Insert(title, 0, "self_service."+title[0]), slices.Insert(text, 0, "self_service."+text[0])
+	}
+	v.Title, v.Text = v.T(title...), v.T(text...)
 	v.Ask = p.Status == http.StatusGone || p.Code == "invitation_unknown"
 	httpkit.WriteProblemHeaders(w, p)
 	h.render(w, p.Status, problemFile, v.Lang, v)

@@ -383,9 +383,9 @@ func TestLinksNeverRunWhatTheyCarry(t *testing.T) {
 
 // T21: links are made of the site's PublicURL, whatever the request says.
 func TestHostsOfRequestsAppearNowhere(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, soleHost)
 	poison := []string{"X-Forwarded-Host", "evil.example", "X-Forwarded-Proto", "gopher", "X-Forwarded-Port", "666", "Forwarded", "host=evil.example", "X-Original-URL", "/evil", "User-Agent", edgeWindows}
-	for _, target := range []string{w.page(""), w.page("/qr.svg"), "/join/i/x", "/join/nothing"} {
+	for _, target := range []string{w.page(""), w.page("/qr.svg"), "/join/i/x", "/join/nothing", "/join/enroll", "/join/enroll/login"} {
 		clean := w.get(target, "User-Agent", edgeWindows)
 		r := httptest.NewRequest("GET", "http://evil.example"+target, nil)
 		r.Host = "evil.example"
@@ -403,7 +403,8 @@ func TestHostsOfRequestsAppearNowhere(t *testing.T) {
 	}
 	// Every absolute link of a page is the site's or a store's.
 	absolute := regexp.MustCompile(`https?://[^"<\s]+`)
-	for _, rec := range []*httptest.ResponseRecorder{w.get(w.page(""), poison...), w.submit("ownership=personal&platform=android", "X-Forwarded-Host", "evil.example")} {
+	for _, rec := range []*httptest.ResponseRecorder{w.get(w.page(""), poison...), w.submit("ownership=personal&platform=android", "X-Forwarded-Host", "evil.example"),
+		w.get("/join/enroll", poison...), w.get("/join/enroll/login", poison...), w.knock("eva@example.com", wrongPasscode, poison...)} {
 		for _, link := range absolute.FindAllString(rec.Body.String(), -1) {
 			u, err := url.Parse(link)
 			if err != nil || u.Host != "mdm.example.com" && u.Host != "play.google.com" {

@@ -28,8 +28,8 @@ type Options struct {
 	// Pages replaces templates, styles and texts of [Templates], file by file,
 	// and adds languages. Defaults to nothing.
 	Pages fs.FS
-	// Host, if set, restricts address + PIN to the sites whose PublicURL has
-	// it, as "host" or "host:port". Defaults to all sites.
+	// Host, if set, restricts address + PIN and self-service to the sites whose
+	// PublicURL has it, as "host" or "host:port". Defaults to all sites.
 	Host string
 	// Logger hears of server errors, and at debug level of every request.
 	// Defaults to silence.

@@ -31,6 +31,16 @@ func TestOnePageCanBeReplaced(t *testing.T) {
 	shows(t, w.get(w.page("")), 200, "Accept invitation", "#123456")
 }
 
+func TestAPartOfAFormCanBeReplacedOnEveryPageOrOnOne(t *testing.T) {
+	ours := `{{define "platforms"}}<p>ours</p>{{end}}`
+	all := newWorld(t, pages(map[string]string{"choices.html": `{{define "ownership"}}{{end}}{{define "device"}}{{template "platforms" .}}{{end}}` + ours}))
+	shows(t, all.get(all.page("")), 200, "<p>ours</p>")
+	shows(t, all.get("/join/enroll/login"), 200, "<p>ours</p>")
+	one := newWorld(t, pages(map[string]string{"login.html": `{{define "content"}}{{template "device" .}}{{end}}` + ours}))
+	shows(t, one.get("/join/enroll/login"), 200, "<p>ours</p>")
+	hides(t, one.get(one.page("")), "<p>ours</p>")
+}
+
 func TestOneTextCanBeReplacedAndTheOthersStay(t *testing.T) {
 	w := newWorld(t, pages(map[string]string{"texts/en.json": `{"texts":{"invitation.accept":"Join {site}"}}`}))
 	shows(t, w.get(w.page("")), 200, "Join Acme", "Whose device is it?")
@@ -72,6 +82,8 @@ func TestABrokenPageIsFoundAtTheStart(t *testing.T) {
 		"no content":      {"next.html", `<p>hello</p>`},
 		"no JSON":         {"texts/en.json", `{`},
 		"no language":     {"texts/not a language.json", `{}`},
+		"login":           {"login.html", `{{define "content"}}{{.Passcode}}{{end}}`},
+		"part of a form":  {"choices.html", `{{define "ownership"}}{{end}}`},
 		"style that ends": {"style.css", `p{}</STYLE><script>`},
 	} {
 		if _, err := enrollhttp.New(w.svc, enrollhttp.Options{Pages: fstest.MapFS{file.path: {Data: []byte(file.text)}}}); err == nil {
@@ -99,7 +111,7 @@ func TestTheEnglishCatalogueIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	names, err := fs.Glob(built, "*.html")
-	if err != nil || len(names) != 4 {
+	if err != nil || len(names) != 8 {
 		t.Fatal(names, err)
 	}
 	for _, name := range names {
@@ -114,7 +126,7 @@ func TestTheEnglishCatalogueIsComplete(t *testing.T) {
 		}
 	}
 	for _, variable := range regexp.MustCompile(`\{[a-z_]+\}`).FindAllString(string(text), -1) {
-		if !strings.Contains("{site}{agent}{platform}", variable) {
+		if !strings.Contains("{site}{agent}{platform}{minutes}", variable) {
 			t.Errorf("variable %s", variable)
 		}
 	}

@@ -19,8 +19,12 @@ var embedded embed.FS
 // Templates returns the built-in pages, to start Options.Pages from:
 //
 //	layout.html      what is around every page
+//	choices.html     the parts of a form that ask for ownership and platform
 //	invitation.html  the offer, and the form that accepts it
-//	next.html        what to do after accepting
+//	enroll.html      self-service: the form for address and company passcode
+//	sent.html        the one answer to that form
+//	login.html       the form for a one-time login
+//	next.html        what to do after accepting or the login
 //	problem.html     every no
 //	style.css        put into each page
 //	texts/en.json    every word; texts/{language}.json adds a language
@@ -35,6 +39,9 @@ func Templates() fs.FS {
 // The pages.
 const (
 	invitationFile = "invitation.html"
+	enrollFile     = "enroll.html"
+	sentFile       = "sent.html"
+	loginFile      = "login.html"
 	nextFile       = "next.html"
 	problemFile    = "problem.html"
 )
@@ -84,14 +91,21 @@ func loadPages(overlay fs.FS) (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{invitationFile, nextFile, problemFile} {
+	choices, err := read("choices.html")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{invitationFile, enrollFile, sentFile, loginFile, nextFile, problemFile} {
 		content, err := read(name)
 		if err != nil {
 			return nil, err
 		}
 		t, err := template.New("layout.html").Parse(layout)
 		if err == nil {
-			t, err = t.New(name).Parse(content)
+			_, err = t.New("choices.html").Parse(choices)
+		}
+		if err == nil {
+			t, err = t.New(name).Parse(content) // may define a part of its own
 		}
 		if err != nil {
 			return nil, fmt.Errorf("enrollhttp: page %s: %w", name, err)
@@ -113,8 +127,11 @@ func pagePolicy(style string) string {
 func (p *pages) try() error {
 	frame := frame{words: p.words(fallback), Style: p.style}
 	for name, view := range map[string]any{
-		invitationFile: invitationView{frame: frame, Desktop: true, Platforms: []choice{{}}},
-		nextFile:       nextView{frame: frame, Steps: []string{""}, Scan: true},
+		invitationFile: invitationView{frame: frame, Desktop: true, choices: choices{Platforms: []choice{{}}}},
+		enrollFile:     enrollView{frame: frame},
+		sentFile:       sentView{frame: frame},
+		loginFile:      loginView{frame: frame, choices: choices{Platforms: []choice{{}}}},
+		nextFile:       nextView{frame: frame, Steps: []string{""}, Scan: true, Login: &loginCodes{}},
 		problemFile:    problemView{frame: frame},
 	} {
 		if err := p.templates[name].Execute(new(bytes.Buffer), view); err != nil {

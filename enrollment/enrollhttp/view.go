@@ -27,28 +27,35 @@ type choice struct {
 	Checked            bool
 }
 
-// invitationView is invitation.html.
-type invitationView struct {
-	frame
-	Here      string // in front of relative links: from the page to what is below the token
-	URL       string // the deployment URL
-	Mode      string
-	Mistake   string // what was wrong with the form
-	Fixed     string // the ownership, if the invitation decides it
+// choices is what a form asks of the device.
+type choices struct {
 	Ownership []choice
 	Platforms []choice
 	Detected  string // the platform, if there is no doubt
-	Desktop   bool
-	Enrolls   bool // this machine itself can enroll
+}
+
+// invitationView is invitation.html.
+type invitationView struct {
+	frame
+	choices
+	Here    string // in front of relative links: from the page to what is below the token
+	URL     string // the deployment URL
+	Mode    string
+	Mistake string // what was wrong with the form
+	Fixed   string // the ownership, if the invitation decides it
+	Desktop bool
+	Enrolls bool // this machine itself can enroll
 }
 
 // nextView is next.html.
 type nextView struct {
 	frame
 	URL         string
-	Back        string // to the invitation page
+	Back        string // to the page before
 	Ownership   string
 	Steps       []string
+	Login       *loginCodes // what to type into the agent, after a one-time login
+	Elsewhere   string      // the address to open on the device itself, after a one-time login
 	Go, Open    template.URL
 	GoLabel     string
 	OpenLabel   string
@@ -72,90 +79,108 @@ func (h *handler) frame(r *http.Request, site enrollment.Site, vars ...string) f
 	return frame{words: h.pages.words(lang, vars...), Style: h.pages.style, Site: site.Name, Support: site.Support}
 }
 
-// invitationView fills the page of an offer. here is in front of its relative
-// links; chosen is what the person chose in a form that was not acceptable.
-func (h *handler) invitationView(r *http.Request, o enrollment.Offer, here string, chosen enrollment.AcceptRequest) invitationView {
-	machine := detect(r.Header)
-	maybe := slices.DeleteFunc(slices.Clone(machine.platforms), func(p device.Platform) bool { return !slices.Contains(h.offered, p) })
+// offers says which of the platforms on offer the machine may be.
+func (h *handler) offers(machine visitor) []device.Platform {
+	return slices.DeleteFunc(slices.Clone(machine.platforms), func(p device.Platform) bool { return !slices.Contains(h.offered, p) })
+}
+
+// choices fills what a form asks of the device. What was chosen before stays
+// chosen; own is the ownership that is suggested otherwise.
+func (h *handler) choices(w words, machine visitor, chosen enrollment.AcceptRequest, own device.Ownership) (c choices) {
+	maybe := h.offers(machine)
 	selected := chosen.Platform
 	if selected == "" && len(maybe) == 1 {
 		selected = maybe[0]
 	}
+	if len(maybe) == 1 && selected == maybe[0] {
+		c.Detected = w.T("platform." + string(selected))
+	}
+	for _, p := range h.offered {
+		c.Platforms = append(c.Platforms, choice{Value: string(p), Label: w.T("platform." + string(p)), Checked: p == selected})
+	}
+	if chosen.Ownership != "" {
+		own = chosen.Ownership
+	}
+	for _, o := range []device.Ownership{device.Company, device.Personal} {
+		key := "ownership." + string(o)
+		c.Ownership = append(c.Ownership, choice{Value: string(o), Label: w.T(key), Hint: w.T(key + ".hint"), Checked: o == own})
+	}
+	return c
+}
+
+// invitationView fills the page of an offer. here is in front of its relative
+// links; chosen is what the person chose in a form that was not acceptable.
+func (h *handler) invitationView(r *http.Request, o enrollment.Offer, here string, chosen enrollment.AcceptRequest) invitationView {
+	machine := detect(r.Header)
 	v := invitationView{
 		frame: h.frame(r, o.Site), Here: here, URL: o.URL.Reveal(),
-		Desktop: machine.desktop, Enrolls: len(maybe) > 0,
+		Desktop: machine.desktop, Enrolls: len(h.offers(machine)) > 0,
 	}
 	v.Title = v.T("invitation.title")
+	v.choices = h.choices(v.words, machine, chosen, o.Ownership)
 	if o.Mode != "" {
 		v.Mode = v.T("mode." + string(o.Mode))
 	}
-	if len(maybe) == 1 && selected == maybe[0] {
-		v.Detected = v.T("platform." + string(selected))
-	}
-	for _, p := range h.offered {
-		v.Platforms = append(v.Platforms, choice{
-			Value: string(p), Label: v.T("platform." + string(p)), Checked: p == selected,
-		})
-	}
 	if fixed := device.Ownership(o.Invitation.Ownership); fixed != "" {
-		v.Fixed = v.T("ownership." + string(fixed))
-		return v
-	}
-	for _, own := range []device.Ownership{device.Company, device.Personal} {
-		key := "ownership." + string(own)
-		v.Ownership = append(v.Ownership, choice{
-			Value: string(own), Label: v.T(key), Hint: v.T(key + ".hint"),
-			Checked: own == chosen.Ownership || chosen.Ownership == "" && own == o.Ownership,
-		})
+		v.Fixed, v.Ownership = v.T("ownership."+string(fixed)), nil
 	}
 	return v
 }
 
 // nextView fills the page after an accept.
 func (h *handler) nextView(r *http.Request, a enrollment.Accepted) nextView {
-	step := a.Next
+	v, step, here := h.stepView(r, a.Site, a.Platform, a.Next, "")
 	platform, action := string(step.Platform), string(step.Action)
-	if step.Platform == "" {
-		platform = string(a.Platform)
-	}
-	plain := h.frame(r, a.Site)
-	agent := step.Agent.Name
-	if agent == "" {
-		agent = plain.T("agent.unnamed")
-	}
-	name := plain.T("platform." + platform)
-	v := nextView{frame: h.frame(r, a.Site, "{agent}", agent, "{platform}", name), URL: a.URL.Reveal(), Back: "../" + a.Token.Reveal()}
-	v.Title = v.T("next.title")
+	v.URL, v.Back = a.URL.Reveal(), "../"+a.Token.Reveal()
 	v.Ownership = v.T("chosen." + string(a.Ownership))
 	if a.OwnershipFixed {
 		v.Ownership = v.T("fixed." + string(a.Ownership))
 	}
 	v.Alternative = v.T("alternative." + platform + "." + action)
+	if step.Action == device.ProvisionDevice {
+		v.ScanQuery = "?platform=" + url.QueryEscape(platform)
+	}
+	v.Scan = !here
+	return v
+}
 
-	// A person at a desk goes on with the device in question, so links into its
-	// programs are of no use here; and a new device is set up from the screen of
-	// another one.
+// stepView fills in how to go on with a device of platform p, and says whether
+// that is here: a person at a desk goes on with the device in question, so links
+// into its programs are of no use; and a new device is set up from the screen of
+// another one. variant prefers steps of that name, as in ".login".
+func (h *handler) stepView(r *http.Request, site enrollment.Site, p device.Platform, step enrollment.NextStep, variant string) (v nextView, _ enrollment.NextStep, here bool) {
+	if step.Platform == "" {
+		step.Platform = p
+	}
+	platform, action := string(step.Platform), string(step.Action)
+	plain := h.frame(r, site)
+	agent := step.Agent.Name
+	if agent == "" {
+		agent = plain.T("agent.unnamed")
+	}
+	v.frame = h.frame(r, site, "{agent}", agent, "{platform}", plain.T("platform."+platform))
+	v.Title = v.T("next.title")
 	machine := detect(r.Header)
-	switch {
-	case step.Action == device.ProvisionDevice:
-		v.Scan, v.ScanQuery = true, "?platform="+url.QueryEscape(platform)
-	case machine.desktop && !slices.Contains(machine.platforms, a.Platform):
-		v.Scan = true
-	default:
+	here = step.Action != device.ProvisionDevice && (!machine.desktop || slices.Contains(machine.platforms, p))
+	if here {
 		v.Go, v.Open = safeURL(step.URL), safeURL(step.OpenURL.Reveal())
 		v.GoLabel = v.T("go."+platform+"."+action, "go."+action, "go")
 		v.OpenLabel = v.T("open")
 		v.Tip = v.T("tip." + platform)
 	}
+	whose := []string{string(step.Mode) + "." + action, platform + "." + action}
 	var keys []string
-	for _, who := range []string{string(step.Mode), platform} {
-		if v.Open != "" {
-			keys = append(keys, who+"."+action+".open")
-		}
-		keys = append(keys, who+"."+action)
+	if variant != "" {
+		keys = append(keys, whose[0]+variant, whose[1]+variant)
 	}
-	v.Steps = v.steps(append(keys, "default."+action, "default")...)
-	return v
+	for _, key := range whose {
+		if v.Open != "" && variant == "" {
+			keys = append(keys, key+".open")
+		}
+		keys = append(keys, key)
+	}
+	v.Steps = v.steps(append(keys, "default."+action, "default"+variant, "default")...)
+	return v, step, here
 }
 
 var scheme = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*):`)
