@@ -130,10 +130,9 @@ type Policy struct {
 	// 24 hours.
 	OneTimeTTL time.Duration
 
-	// LoginReservation is how long a one-time login that was checked stays with
-	// the device that checked it, until it is consumed or free again. Defaults to
-	// 10 minutes or OneTimeTTL, if that is less; a second to an hour, at most
-	// OneTimeTTL.
+	// LoginReservation is how long a one-time login stays usable after it was
+	// checked, at most so long past its end. Defaults to 10 minutes or OneTimeTTL,
+	// if that is less; a second to an hour, at most OneTimeTTL.
 	LoginReservation time.Duration
 }
 

@@ -59,6 +59,14 @@ func (p Policy) GlobalLimit(host string) (Limit, bool) {
 	return Limit{Key: limitKey("global", host), Max: p.GlobalPace, Window: time.Second}, p.GlobalPace != Off
 }
 
+// GlobalSourceLimit returns one source network's share of [Policy.GlobalLimit]:
+// a fifth, at least one, so that no single source can use a host's ceiling up.
+// sourceKey is as for [Policy.PasscodeSourceLimit].
+func (p Policy) GlobalSourceLimit(host, sourceKey string) Limit {
+	p = p.WithDefaults()
+	return Limit{Key: limitKey("global-source", host, sourceKey), Max: max(1, p.GlobalPace/5), Window: time.Second}
+}
+
 // MailboxLimit returns how many self-service mails a site sends to one mailbox.
 // addressKey must not be the address: use a MAC of [PurposeEmail].
 func (p Policy) MailboxLimit(site, addressKey string) Limit {

@@ -61,6 +61,9 @@ type entry struct {
 	inv invitation.Invitation
 	// first is done before anything else, in the same unit; nil: nothing.
 	first func(context.Context, *unit) error
+	// last is done after the admission, in the same unit: tries are given back
+	// where every other lock is held already; nil: nothing.
+	last func(context.Context, *unit) error
 	// opens says whether a login still admits and uses it up; nil for an
 	// invitation, which is asked itself.
 	opens func(context.Context, *unit) error
@@ -102,8 +105,10 @@ func (s *Service) admission(ctx context.Context, site Site, r EnrollRequest, e e
 			if inv.ID != "" {
 				e.inv = locked[inv.ID]
 			}
-			out, err = u.admit(ctx, site, e, locked, r)
-			return err
+			if out, err = u.admit(ctx, site, e, locked, r); err != nil || e.last == nil {
+				return err
+			}
+			return e.last(ctx, u)
 		})
 		if errors.Is(err, errMoved) && try < 3 {
 			continue

@@ -152,9 +152,10 @@ func (u *unit) saveLogin(ctx context.Context, cred Credential, data *loginData, 
 
 // proof is a login whose password was right, with the tries to give back.
 type proof struct {
-	site   Site
-	cred   Credential
-	refund []string
+	site      Site
+	cred      Credential
+	ownership device.Ownership // as chosen on the page, if anything
+	refund    []string
 }
 
 // prove is unit 1 and the comparison, as for a PIN: spend, commit, compare. A
@@ -176,12 +177,10 @@ func (s *Service) prove(ctx context.Context, l Login) (proof, error) {
 	if err != nil {
 		return proof{}, err
 	}
-	source := s.sourceLimit(pace, l.Source)
-	if err := s.sourcePaced(ctx, source); err != nil {
-		return proof{}, err
-	}
+	// No pace for the source: the names have 50 bits, each has a budget and a
+	// pace of its own, and an office types many of them behind one address.
 	var gate []credentials.Limit
-	if limit, on := pace.OneTimePaceLimit(s.keyOf(credentials.PurposeUsername, username)); on {
+	if limit, on := pace.OneTimePaceLimit(s.keyOf(credentials.PurposeUsername, l.Host, username)); on {
 		gate = append(gate, limit)
 	}
 	p, err := s.loginNamed(ctx, username, l.Host)
@@ -209,15 +208,20 @@ func (s *Service) prove(ctx context.Context, l Login) (proof, error) {
 		}
 		p.refund = keysOf(append(gate, groups[0]...))
 	}
-	if right {
-		return p, nil
+	if !right {
+		return proof{}, ErrCredentialRefused
 	}
-	if len(source) > 0 {
-		if _, err := s.store.Spend(ctx, s.now(), nil, source); err != nil {
-			s.cfg.Logger.WarnContext(ctx, "enrollment: a failure is not counted on its source", "code", Code(err))
+	if s.cfg.Directory != nil {
+		// Whoever has left since the mail was sent does not come in by it.
+		if _, err := s.cfg.Directory.Lookup(ctx, p.cred.Site, p.cred.Owner); err != nil {
+			s.giveBack(ctx, p.refund)
+			if errors.Is(err, ErrNotFound) {
+				err = ErrCredentialRefused
+			}
+			return proof{}, err
 		}
 	}
-	return proof{}, ErrCredentialRefused
+	return p, nil
 }
 
 // loginNamed finds a login by its user name on a host; one that nobody has is
@@ -227,6 +231,11 @@ func (s *Service) loginNamed(ctx context.Context, username, host string) (proof,
 	err := s.view(ctx, func(ctx context.Context, u *unit) error {
 		var err error
 		p.cred, err = u.Credentials().ByIndex(ctx, KindLogin, s.cfg.Keyring.MACs(credentials.PurposeUsername, []byte(username)))
+		if err != nil {
+			return err
+		}
+		_, data, err := u.login(ctx, p.cred.Site, p.cred.Owner)
+		p.ownership = device.Ownership(data.Ownership)
 		return err
 	})
 	switch {
@@ -250,20 +259,26 @@ func (s *Service) loginNamed(ctx context.Context, username, host string) (proof,
 // anything: it is the same, self-service is not off, and its time is not up, or
 // it is reserved.
 func (u *unit) still(ctx context.Context, p proof) (Credential, loginData, error) {
+	_, door, err := u.passcode(ctx, p.cred.Site)
+	if err != nil {
+		return Credential{}, loginData{}, err
+	}
 	cred, data, err := u.login(ctx, p.cred.Site, p.cred.Owner)
 	if err != nil {
 		return cred, data, err
 	}
-	_, door, err := u.passcode(ctx, p.cred.Site)
-	if err != nil {
-		return cred, data, err
-	}
-	open := door.Status == PasscodeActive || door.Status == PasscodeLocked
+	open := door.admits(cred)
 	inTime := u.now.Before(data.ExpiresAt) || u.now.Before(data.ReservedUntil)
 	if cred.Generation != p.cred.Generation || !data.UsedAt.IsZero() || !inTime || !open {
 		return cred, data, ErrCredentialRefused
 	}
 	return cred, data, nil
+}
+
+// admits reports whether self-service is on, and was ever since the login was
+// made. A lock keeps new ones from being made and lets those that are out in.
+func (d passcodeData) admits(login Credential) bool {
+	return (d.Status == PasscodeActive || d.Status == PasscodeLocked) && login.CreatedAt.After(d.DisabledAt)
 }
 
 // CheckLogin proves a one-time login without using it up, any number of times,
@@ -305,9 +320,6 @@ func (s *Service) checkLogin(ctx context.Context, l Login, note func(*loginData)
 		if err != nil {
 			return err
 		}
-		if err := u.Counters().Refund(ctx, p.refund...); err != nil {
-			return err
-		}
 		// Bounded by the login's own end: checking again and again must not keep
 		// it alive.
 		keep := p.site.Policy.Credentials.LoginReservation
@@ -321,8 +333,13 @@ func (s *Service) checkLogin(ctx context.Context, l Login, note func(*loginData)
 			return err
 		}
 		offer.ExpiresAt = data.ExpiresAt
-		offer.User, err = u.Users().Get(ctx, cred.Site, cred.Owner)
-		return err
+		if offer.User, err = u.Users().Get(ctx, cred.Site, cred.Owner); errors.Is(err, ErrNotFound) {
+			return ErrCredentialRefused // erased
+		}
+		if err != nil {
+			return err
+		}
+		return u.Counters().Refund(ctx, p.refund...)
 	})
 	if err != nil {
 		s.giveBack(ctx, p.refund) // the password was right
@@ -339,8 +356,8 @@ func (s *Service) enrollByLogin(ctx context.Context, r EnrollRequest) (Enrolled,
 		return Enrolled{}, err
 	}
 	e := entry{
-		inv:   invitation.Invitation{Site: p.cred.Site, User: p.cred.Owner},
-		first: func(ctx context.Context, u *unit) error { return u.Counters().Refund(ctx, p.refund...) },
+		inv:  invitation.Invitation{Site: p.cred.Site, User: p.cred.Owner},
+		last: func(ctx context.Context, u *unit) error { return u.Counters().Refund(ctx, p.refund...) },
 		opens: func(ctx context.Context, u *unit) error {
 			cred, data, err := u.still(ctx, p)
 			if err != nil {
@@ -352,24 +369,11 @@ func (s *Service) enrollByLogin(ctx context.Context, r EnrollRequest) (Enrolled,
 		},
 	}
 	if r.Ownership == "" {
-		if r.Ownership, err = s.acceptedOwnership(ctx, p); err != nil {
-			return Enrolled{}, err
-		}
+		r.Ownership = p.ownership
 	}
 	out, err := s.admission(ctx, p.site, r, e)
 	if err != nil {
 		s.giveBack(ctx, p.refund)
 	}
 	return out, err
-}
-
-// acceptedOwnership is what the person chose on the page, if anything.
-func (s *Service) acceptedOwnership(ctx context.Context, p proof) (device.Ownership, error) {
-	var chosen string
-	err := s.view(ctx, func(ctx context.Context, u *unit) error {
-		_, data, err := u.login(ctx, p.cred.Site, p.cred.Owner)
-		chosen = data.Ownership
-		return err
-	})
-	return device.Ownership(chosen), err
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"example.com/enrollkit/credentials"
@@ -52,7 +53,10 @@ type passcodeData struct {
 	Status    PasscodeStatus `json:"status"`
 	Tries     int            `json:"tries,omitempty"` // when it was locked
 	AlertedAt time.Time      `json:"alerted_at,omitzero"`
-	Events    int64          `json:"events"`
+	// DisabledAt is when self-service was last turned off: logins from before
+	// stay dead when it is turned on again.
+	DisabledAt time.Time `json:"disabled_at,omitzero"`
+	Events     int64     `json:"events"`
 }
 
 // Passcode tells how the company passcode stands, without showing it.
@@ -80,10 +84,11 @@ func (s *Service) GeneratePasscode(ctx context.Context, by Actor) (credentials.S
 		cred.Generation++
 		cred.CreatedAt, cred.CreatedBy = u.now, by.ID
 		cred.Index = s.cfg.Keyring.MACSecret(credentials.PurposePasscode, made)
+		cred.Check = s.cfg.Keyring.MACSecret(credentials.PurposePasscode, made, passcodeContext(*cred)...)
 		if cred.Sealed, err = s.cfg.Keyring.Seal(s.cfg.Rand, sealedAt(*cred), made); err != nil {
 			return err
 		}
-		*data = passcodeData{Status: PasscodeActive, Events: data.Events}
+		*data = passcodeData{Status: PasscodeActive, DisabledAt: data.DisabledAt, Events: data.Events}
 		return u.savePasscode(ctx, *cred, data, Event{
 			Type: EventPasscodeGenerated, Actor: by.ID, Before: string(before), After: string(data.Status),
 		})
@@ -103,7 +108,8 @@ func (s *Service) DisablePasscode(ctx context.Context, by Actor) (PasscodeDetail
 			return nil
 		}
 		before := data.Status
-		cred.Index, cred.Sealed, data.Status = credentials.MAC{}, nil, PasscodeDisabled
+		cred.Index, cred.Check, cred.Sealed = credentials.MAC{}, credentials.MAC{}, nil
+		data.Status, data.DisabledAt = PasscodeDisabled, u.now
 		return u.savePasscode(ctx, *cred, data, Event{
 			Type: EventPasscodeDisabled, Actor: by.ID, Before: string(before), After: string(data.Status),
 		})
@@ -229,7 +235,8 @@ func (u *unit) describePasscode(ctx context.Context, site Site, cred Credential,
 	if cred.Generation == 0 {
 		return detail, nil
 	}
-	counted, excess := p.PasscodeLimit(site.ID, cred.Generation), p.PasscodeExcessLimit(site.ID, cred.Generation)
+	lock, excess := p.PasscodeLimit(site.ID, cred.Generation), p.PasscodeExcessLimit(site.ID, cred.Generation)
+	counted := wrongLimit(lock.Key, lock.Window) // without the right ones that are under way
 	counters, err := u.Counters().Get(ctx, counted.Key, excess.Key)
 	if err != nil {
 		return detail, err
@@ -241,6 +248,10 @@ func (u *unit) describePasscode(ctx context.Context, site Site, cred Credential,
 	detail.FailedAttempts = tries + excess.Max - counters[1].Left(excess, u.now)
 	return detail, nil
 }
+
+// passcodeContext binds the MAC that proves a passcode to its row; the one that
+// makes it unique among all sites cannot be bound.
+func passcodeContext(c Credential) []string { return []string{c.Site, strconv.Itoa(c.Generation)} }
 
 // passcodeKeys are the counters of one generation. They do not depend on the
 // policy.

@@ -45,12 +45,12 @@ func (s *Service) enrollByPIN(ctx context.Context, r EnrollRequest) (Enrolled, e
 	if err != nil {
 		return Enrolled{}, err
 	}
-	source := s.sourceLimit(pace, r.Source)
+	source := s.sourceLimit(pace, r.Host, r.Source)
 	if err := s.sourcePaced(ctx, source); err != nil {
 		return Enrolled{}, err
 	}
 	var gate []credentials.Limit
-	if limit, on := pace.PINPaceLimit(s.keyOf(credentials.PurposeEmail, address)); on {
+	if limit, on := pace.PINPaceLimit(s.keyOf(credentials.PurposeEmail, r.Host, address)); on {
 		gate = append(gate, limit)
 	}
 	list, err := s.candidates(ctx, address, r.Host)
@@ -105,9 +105,10 @@ func (s *Service) admitByPIN(ctx context.Context, c candidate, refund []string, 
 		if cred.Generation != c.cred.Generation {
 			return ErrCredentialRefused
 		}
-		return u.Counters().Refund(ctx, refund...)
+		return nil
 	}
-	out, err := s.admission(ctx, c.site, r, entry{inv: c.inv, first: first})
+	last := func(ctx context.Context, u *unit) error { return u.Counters().Refund(ctx, refund...) }
+	out, err := s.admission(ctx, c.site, r, entry{inv: c.inv, first: first, last: last})
 	if err == nil {
 		return out, nil
 	}
@@ -225,8 +226,8 @@ func (s *Service) hostPolicy(ctx context.Context, host string) (credentials.Poli
 }
 
 // sourceLimit is the pace of one source, none if it is off.
-func (s *Service) sourceLimit(p credentials.Policy, from netip.Addr) []credentials.Limit {
-	if limit, on := p.SourceLimit(s.keyOf(credentials.PurposeSource, network(from))); on {
+func (s *Service) sourceLimit(p credentials.Policy, host string, from netip.Addr) []credentials.Limit {
+	if limit, on := p.SourceLimit(s.keyOf(credentials.PurposeSource, host, network(from))); on {
 		return []credentials.Limit{limit}
 	}
 	return nil
@@ -254,9 +255,13 @@ func (s *Service) sourcePaced(ctx context.Context, source []credentials.Limit) e
 	})
 }
 
-// keyOf stands for an address in a counter's key.
-func (s *Service) keyOf(p credentials.Purpose, text string) string {
-	mac := s.cfg.Keyring.MAC(p, []byte(text))
+// keyOf stands for an address, a source or a user name in a counter's key.
+func (s *Service) keyOf(p credentials.Purpose, parts ...string) string {
+	raw := make([][]byte, len(parts))
+	for i, part := range parts {
+		raw[i] = []byte(part)
+	}
+	mac := s.cfg.Keyring.MAC(p, raw...)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum[:])
 }
 

@@ -28,6 +28,7 @@ const raisedKept = 10 * 365 * 24 * time.Hour
 // stored would tell an outsider that there is somebody to be alerted for. So
 // for an address that nobody has, the same is written.
 func (s *Service) pinsMissed(ctx context.Context, list []candidate, missed []int, spent []GroupSpent, address string, source []credentials.Limit, refused bool) {
+	ctx = context.WithoutCancel(ctx) // who hangs up must not keep the alert from being raised
 	limits := make([][]credentials.Limit, 0, len(missed)+1)
 	for _, i := range missed {
 		limits = append(limits, []credentials.Limit{wrongLimit(list[i].limits()[0].Key, 0)})

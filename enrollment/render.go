@@ -141,8 +141,12 @@ func (s *Service) renderLogin(ctx context.Context, site Site, m Message) (Mail, 
 		if user, err = u.Users().Get(ctx, m.Site, m.User); err != nil {
 			return err
 		}
+		_, door, err := u.passcode(ctx, m.Site)
+		if err != nil {
+			return err
+		}
 		cred, data, err = u.login(ctx, m.Site, m.User)
-		if err == nil && (m.CreatedAt.Before(cred.CreatedAt) || !data.UsedAt.IsZero() || !u.now.Before(data.ExpiresAt)) {
+		if err == nil && (!door.admits(cred) || m.CreatedAt.Before(cred.CreatedAt) || !data.UsedAt.IsZero() || !u.now.Before(data.ExpiresAt)) {
 			return ErrNotFound
 		}
 		return err

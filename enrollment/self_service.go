@@ -86,19 +86,23 @@ func (s *Service) RequestLogin(ctx context.Context, r LoginRequest) error {
 		return err
 	}
 	var gate []credentials.Limit
-	if limit, on := pace.GlobalLimit(r.Host); on {
-		gate = append(gate, limit)
-	}
-	if limit, on := pace.PasscodePaceLimit(s.keyOf(credentials.PurposeEmail, address)); on {
-		gate = append(gate, limit)
-	}
 	source := s.keyOf(credentials.PurposeSource, network(r.Source))
+	if limit, on := pace.GlobalLimit(r.Host); on {
+		// No source may take more than its share of the ceiling.
+		gate = append(gate, limit, pace.GlobalSourceLimit(r.Host, source))
+	}
+	if limit, on := pace.PasscodePaceLimit(s.keyOf(credentials.PurposeEmail, r.Host, address)); on {
+		gate = append(gate, limit)
+	}
 	groups := make([][]credentials.Limit, len(doors))
 	for i, d := range doors {
 		groups[i] = d.limits(source)
 	}
 	spent, err := s.store.Spend(ctx, s.now(), gate, groups...)
 	if err != nil || spent.Refused {
+		return err
+	}
+	if err := s.spendPatiently(ctx, doors, source, spent.Groups); err != nil {
 		return err
 	}
 	slow, err := s.spendSlowly(ctx, doors, source, spent.Groups)
@@ -111,7 +115,7 @@ func (s *Service) RequestLogin(ctx context.Context, r LoginRequest) error {
 		if !d.active || !spent.Groups[i].OK && !slow[i] {
 			continue
 		}
-		right, err := s.cfg.Keyring.VerifySecret(d.cred.Index, credentials.PurposePasscode, passcode)
+		right, err := s.cfg.Keyring.VerifySecret(d.cred.Check, credentials.PurposePasscode, passcode, passcodeContext(d.cred)...)
 		switch {
 		case err != nil:
 			return err
@@ -121,19 +125,26 @@ func (s *Service) RequestLogin(ctx context.Context, r LoginRequest) error {
 			missed = append(missed, i)
 		}
 	}
-	s.passcodesMissed(ctx, doors, missed, spent.Groups)
 	if winner < 0 {
+		s.passcodesMissed(ctx, doors, missed, spent.Groups, address)
 		return nil
 	}
-	refund := keysOf(groups[winner])
-	if slow[winner] {
-		refund = keysOf(doors[winner].slowLimits(source))
+	// A passcode is unique, so one that is right for a site is no guess at
+	// another: whatever was spent there is given back too.
+	refund := keysOf(gate)
+	for i := range doors {
+		switch {
+		case spent.Groups[i].OK:
+			refund = append(refund, keysOf(groups[i])...)
+		case slow[i]:
+			refund = append(refund, keysOf(doors[i].slowLimits(source))...)
+		}
 	}
 	if len(doors[winner].users) == 0 {
-		s.giveBack(ctx, refund)
+		s.giveBack(ctx, refund[len(gate):])
 		return nil // the right passcode of a site that does not know the address
 	}
-	return s.mailLogin(ctx, doors[winner], address, append(keysOf(gate), refund...))
+	return s.mailLogin(context.WithoutCancel(ctx), doors[winner], address, refund)
 }
 
 // doors returns the sites that a try is booked on: those that know the address,
@@ -151,6 +162,9 @@ func (s *Service) doors(ctx context.Context, address, host string) ([]door, erro
 				users[user.Site] = append(users[user.Site], user)
 			}
 		}
+	}
+	for _, list := range users { // one address of two people is the first one's, always
+		slices.SortFunc(list, func(a, b User) int { return strings.Compare(a.ID, b.ID) })
 	}
 	own, err := s.cfg.Sites.Host(ctx, host)
 	if err != nil {
@@ -181,7 +195,7 @@ func (s *Service) doors(ctx context.Context, address, host string) ([]door, erro
 				return err
 			}
 			d.cred, d.active = cred, data.Status == PasscodeActive
-			if d.active && !slices.Contains(s.cfg.Keyring.IDs(), cred.Index.KeyID) {
+			if d.active && !slices.Contains(s.cfg.Keyring.IDs(), cred.Check.KeyID) {
 				return fmt.Errorf("enrollment: a passcode in use: %w", credentials.ErrUnknownKey)
 			}
 		}
@@ -206,6 +220,48 @@ func (d door) limits(source string) []credentials.Limit {
 func (d door) slowLimits(source string) []credentials.Limit {
 	p := d.site.Policy.Credentials
 	return []credentials.Limit{p.PasscodeSlowLimit(d.site.ID, source), p.PasscodeExcessLimit(d.site.ID, d.cred.Generation)}
+}
+
+// How a try waits for others of its source that are under way.
+const (
+	patience = time.Second
+	patient  = 25 * time.Millisecond
+)
+
+// spendPatiently repeats what only the source's cap refused while other tries of
+// that source are under way: right ones give their place back in a moment, and a
+// room full of people must not be told that a mail is coming which is not.
+func (s *Service) spendPatiently(ctx context.Context, doors []door, source string, spent []GroupSpent) error {
+	for waited := time.Duration(0); waited < patience; waited += patient {
+		var at []int
+		var groups [][]credentials.Limit
+		now := s.now()
+		for i, d := range doors {
+			if !d.active || spent[i].OK {
+				continue
+			}
+			limits := d.limits(source)
+			if c := spent[i].Counters; len(c) > 1 && c[0].Left(limits[0], now) > 0 && now.Sub(c[1].Last) < 2*patience {
+				at, groups = append(at, i), append(groups, limits)
+			}
+		}
+		if len(at) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(patient):
+		}
+		again, err := s.store.Spend(ctx, s.now(), nil, groups...)
+		if err != nil {
+			return err
+		}
+		for k, i := range at {
+			spent[i] = again.Groups[k]
+		}
+	}
+	return nil
 }
 
 // spendSlowly gives the tries that only their source's cap refused another
@@ -237,7 +293,9 @@ func (s *Service) spendSlowly(ctx context.Context, doors []door, source string, 
 // passcodesMissed counts wrong tries by themselves, as pinsMissed does, and
 // raises what they reach: an alert, then the lock. The answer does not depend on
 // it.
-func (s *Service) passcodesMissed(ctx context.Context, doors []door, missed []int, spent []GroupSpent) {
+// Where nobody was to be booked on, the same is written.
+func (s *Service) passcodesMissed(ctx context.Context, doors []door, missed []int, spent []GroupSpent, address string) {
+	ctx = context.WithoutCancel(ctx) // who hangs up must not keep the alert from being raised
 	now := s.now()
 	err := func() error {
 		var groups [][]credentials.Limit
@@ -246,15 +304,16 @@ func (s *Service) passcodesMissed(ctx context.Context, doors []door, missed []in
 			lock := d.site.Policy.Credentials.PasscodeLimit(d.site.ID, d.cred.Generation)
 			groups = append(groups, []credentials.Limit{wrongLimit(lock.Key, lock.Window)})
 		}
+		if len(groups) == 0 {
+			groups = append(groups, []credentials.Limit{wrongLimit(s.keyOf(credentials.PurposeEmail, address), time.Hour)})
+		}
+		wrong, err := s.store.Spend(ctx, now, nil, groups...)
+		if err != nil {
+			return err
+		}
 		var errs []error
-		if len(groups) > 0 {
-			wrong, err := s.store.Spend(ctx, now, nil, groups...)
-			if err != nil {
-				return err
-			}
-			for k, i := range missed {
-				errs = append(errs, s.passcodeTried(ctx, doors[i], wrong.Groups[k].Counters[0].N))
-			}
+		for k, i := range missed {
+			errs = append(errs, s.passcodeTried(ctx, doors[i], wrong.Groups[k].Counters[0].N))
 		}
 		for i, d := range doors {
 			if !d.active || spent[i].OK {
@@ -289,7 +348,7 @@ func (s *Service) passcodeTried(ctx context.Context, d door, tries int) error {
 		switch {
 		case locks:
 			event.Type, event.Before, event.After = EventPasscodeLocked, string(PasscodeActive), string(PasscodeLocked)
-			cred.Index, cred.Sealed = credentials.MAC{}, nil
+			cred.Index, cred.Check, cred.Sealed = credentials.MAC{}, credentials.MAC{}, nil
 			data.Status, data.Tries = PasscodeLocked, tries
 		case !data.AlertedAt.IsZero() && u.now.Before(data.AlertedAt.Add(p.PasscodeWindow)):
 			return nil
@@ -301,28 +360,34 @@ func (s *Service) passcodeTried(ctx context.Context, d door, tries int) error {
 }
 
 // mailLogin makes a new one-time login for the user and queues its mail, unless
-// the mailbox has had its share; then nothing tells.
+// the mailbox has had its share; then nothing tells. The passcode was right, so
+// whatever does not come about gives every try back.
 func (s *Service) mailLogin(ctx context.Context, d door, address string, refund []string) error {
-	share, err := s.store.Spend(ctx, s.now(), nil, []credentials.Limit{
-		d.site.Policy.Credentials.MailboxLimit(d.site.ID, s.keyOf(credentials.PurposeEmail, address)),
-	})
+	mailbox := d.site.Policy.Credentials.MailboxLimit(d.site.ID, s.keyOf(credentials.PurposeEmail, address))
+	share, err := s.store.Spend(ctx, s.now(), nil, []credentials.Limit{mailbox})
 	if err != nil {
+		s.giveBack(ctx, refund)
 		return err
 	}
 	if !share.Groups[0].OK {
 		s.giveBack(ctx, refund)
 		return nil
 	}
-	return s.update(ctx, func(ctx context.Context, u *unit) error {
-		if err := u.Counters().Refund(ctx, refund...); err != nil {
-			return err
-		}
+	mailed := false
+	err = s.update(ctx, func(ctx context.Context, u *unit) error {
 		cred, _, err := u.passcode(ctx, d.site.ID)
-		if err != nil || cred.Index != d.cred.Index {
+		if mailed = err == nil && cred.Check == d.cred.Check; !mailed {
 			return err // replaced, locked or disabled since it was compared
 		}
-		return u.newLogin(ctx, d.site, d.users[0])
+		if err := u.newLogin(ctx, d.site, d.users[0]); err != nil {
+			return err
+		}
+		return u.Counters().Refund(ctx, refund...)
 	})
+	if err != nil || !mailed {
+		s.giveBack(ctx, append(refund, mailbox.Key))
+	}
+	return err
 }
 
 // loginEnd is when a login made at now ends.

@@ -490,3 +490,148 @@ func TestARenewalOfASelfServiceDeviceLeadsToTheDoor(t *testing.T) {
 	assert.Equal(t, "https://acme.example/join/enroll", last.Renewal.SelfService)
 	assert.True(t, last.Renewal.Codes.URL.IsZero())
 }
+
+// Everybody of an office tries in the same moment.
+func TestACrowdThatTriesAtOnceGetsIn(t *testing.T) {
+	w := newOffice(t)
+	right := w.passcode()
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() { assert.NoError(t, knock(w.svc, w.ctx, fmt.Sprintf("u%d@example.com", i), right, 1)) })
+	}
+	wg.Wait()
+	assert.Len(t, w.logins(), 200)
+	assert.Zero(t, w.passcodeDetail().FailedAttempts)
+}
+
+// One address in two sites: the right passcode of one is no guess at the other.
+func TestARightPasscodeCostsNoSiteAnything(t *testing.T) {
+	w := newWorld(t, func(c *enrollment.Config) { c.Directory = everywhere{} })
+	w.noPasscodePace()
+	mine := w.passcode()
+	_, _, err := w.svc.GeneratePasscode(w.ctx, enrollment.Actor{Site: "other", ID: "x"})
+	require.NoError(t, err)
+	for i := range 200 {
+		require.NoError(t, knock(w.svc, w.ctx, fmt.Sprintf("u%d@example.com", i), mine, i))
+	}
+	detail, err := w.svc.Passcode(w.ctx, enrollment.Actor{Site: "other", ID: "x"})
+	require.NoError(t, err)
+	assert.Equal(t, enrollment.PasscodeActive, detail.Status)
+	assert.Zero(t, detail.FailedAttempts)
+}
+
+// everywhere knows its people in both sites.
+type everywhere struct{ staff }
+
+func (d everywhere) ByEmail(ctx context.Context, email string) ([]enrollment.User, error) {
+	users, err := d.staff.ByEmail(ctx, email)
+	for _, u := range users {
+		u.Site = "other"
+		users = append(users, u)
+	}
+	return users, err
+}
+
+// Whatever fails after a right passcode costs nobody a try.
+func TestARightPasscodeWhoseMailFailsCostsNothing(t *testing.T) {
+	w := newOffice(t)
+	right := w.passcode()
+	w.cfg.Rand = &failing{}
+	svc := w.over(w.store)
+	for i := range 150 {
+		require.Error(t, knock(svc, w.ctx, fmt.Sprintf("u%d@example.com", i), right, i))
+	}
+	assert.Equal(t, enrollment.PasscodeActive, w.passcodeDetail().Status)
+	for i := range 150 {
+		require.NoError(t, knock(w.svc, w.ctx, fmt.Sprintf("u%d@example.com", i), right, i))
+	}
+	assert.Len(t, w.logins(), 150)
+}
+
+// failing is a source of randomness that has run dry.
+type failing struct{}
+
+func (*failing) Read([]byte) (int, error) { return 0, errBroken }
+
+func TestHangingUpKeepsNoAlertFromBeingRaised(t *testing.T) {
+	w := newOffice(t)
+	w.passcode()
+	for i := range 10 {
+		ctx, cancel := context.WithCancel(w.ctx)
+		_ = knock(w.over(hangUp{w.store, cancel}), ctx, "u1@example.com", wrongPasscode, i)
+	}
+	assert.Equal(t, 1, count(w.types(enrollment.PasscodeSubject), enrollment.EventPasscodeAlert))
+}
+
+func TestOneSourceCannotUseTheWholeHostsCeiling(t *testing.T) {
+	w := newWorld(t, func(c *enrollment.Config) { c.Directory = staff{} })
+	right := w.passcode()
+	for i := range 500 {
+		require.NoError(t, knock(w.svc, w.ctx, fmt.Sprintf("nobody%d@example.org", i), wrongPasscode, 1))
+	}
+	require.NoError(t, knock(w.svc, w.ctx, "u1@example.com", right, 2))
+	assert.Len(t, w.logins(), 1)
+}
+
+func TestAnAddressIsPacedWhetherAnybodyHasItOrNot(t *testing.T) {
+	w := newWorld(t, func(c *enrollment.Config) { c.Directory = staff{} })
+	right := w.passcode()
+	for i := range 5 {
+		require.NoError(t, knock(w.svc, w.ctx, "u1@example.com", wrongPasscode, i))
+	}
+	require.NoError(t, knock(w.svc, w.ctx, "u1@example.com", right, 9))
+	assert.Empty(t, w.logins(), "paced, and nobody is told")
+	w.clock.Advance(15 * time.Minute)
+	require.NoError(t, knock(w.svc, w.ctx, "u1@example.com", right, 9))
+	assert.Len(t, w.logins(), 1)
+}
+
+func TestASiteWithAHostOfItsOwnCountsUnknownAddressesToo(t *testing.T) {
+	w := newOffice(t)
+	w.sites.change("acme", func(s *enrollment.Site) { s.ID, s.SoleHost = "acme", true })
+	right := w.passcode()
+	for i := range 3 {
+		require.NoError(t, knock(w.svc, w.ctx, fmt.Sprintf("nobody%d@example.org", i), wrongPasscode, i))
+	}
+	assert.Equal(t, 3, w.passcodeDetail().FailedAttempts)
+	require.NoError(t, knock(w.svc, w.ctx, "nobody@example.org", right, 9))
+	assert.Equal(t, 3, w.passcodeDetail().FailedAttempts)
+	assert.Empty(t, w.logins())
+}
+
+func TestLoginsFromBeforeSelfServiceWasOffStayDead(t *testing.T) {
+	w := newOffice(t)
+	login := w.mailed("u1")
+	w.clock.Advance(time.Second)
+	_, err := w.svc.DisablePasscode(w.ctx, w.by)
+	require.NoError(t, err)
+	w.clock.Advance(time.Second)
+	w.passcode()
+	_, err = w.svc.Enroll(w.ctx, byLogin(login, "1", "S1"))
+	assert.ErrorIs(t, err, enrollment.ErrCredentialRefused)
+	_, err = w.svc.Enroll(w.ctx, byLogin(w.mailed("u1"), "2", "S1"))
+	assert.NoError(t, err)
+}
+
+// T31: a node that lacks the passcode's key counts nothing.
+func TestAMissingKeyCostsNoPasscodeTry(t *testing.T) {
+	w := newOffice(t)
+	old := w.svc
+	rotated, err := w.cfg.Keyring.Rotate(zeroReader{})
+	require.NoError(t, err)
+	w.cfg.Keyring = rotated
+	w.svc = w.over(w.store)
+	right := w.passcode()
+	for i := range 30 {
+		require.ErrorIs(t, knock(old, w.ctx, "u1@example.com", right, i), credentials.ErrUnknownKey)
+	}
+	assert.Zero(t, w.passcodeDetail().FailedAttempts)
+}
+
+func TestWhoHasLeftDoesNotComeInByAnOldMail(t *testing.T) {
+	w := newOffice(t)
+	login := w.mailed("u1")
+	w.cfg.Directory = directory{} // which knows no u1
+	_, err := w.over(w.store).Enroll(w.ctx, byLogin(login, "1", "S1"))
+	assert.ErrorIs(t, err, enrollment.ErrCredentialRefused)
+}

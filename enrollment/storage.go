@@ -159,8 +159,9 @@ const (
 	// KindInvitation: Owner is the invitation; Index is its token, Check its
 	// PIN (zero once the invitation is over), Sealed is both. Generation is the PIN's.
 	KindInvitation CredentialKind = "invitation"
-	// KindPasscode: one row per site, Owner is [PasscodeSubject]; Index is the
-	// company passcode, Sealed shows it. Both are empty while it is not active.
+	// KindPasscode: one row per site, Owner is [PasscodeSubject]; Index makes
+	// the company passcode unique, Check proves it, Sealed shows it. All are
+	// empty while it is not active.
 	KindPasscode CredentialKind = "passcode"
 	// KindLogin: Owner is the user; Index is the user name of the latest
 	// one-time login, Check its password.

@@ -3,7 +3,6 @@ package enrollhttp_test
 import (
 	"fmt"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -242,22 +241,15 @@ func TestPacedLoginsSayWhenToComeBack(t *testing.T) {
 	}
 }
 
-func TestLoginsArePacedByTheirSource(t *testing.T) {
-	last := func(trusted ...netip.Prefix) (status int) {
-		d := newDoor(t, func(_ *enrollment.Config, o *enrollhttp.Options, _ *enrollment.InviteRequest, _ *enrollment.Site) {
-			o.TrustedProxies = trusted
-		})
-		for i := range 11 {
-			rec := d.signIn(fmt.Sprintf("a1234567%02d", i), "AAAABBBBCCCCDDDD", "company", "android", "X-Forwarded-For", fmt.Sprintf("198.51.100.%d", i))
-			status = rec.Code
+// Names and passwords are beyond guessing, so an office that types many of them
+// behind one address is not slowed down.
+func TestManyLoginsOfOneSourceAreNotPaced(t *testing.T) {
+	d := newDoor(t)
+	for i := range 30 {
+		rec := d.signIn(fmt.Sprintf("a1234567%02d", i), "AAAABBBBCCCCDDDD", "company", "android")
+		if rec.Code != 401 {
+			t.Fatalf("try %d with another name: %d", i, rec.Code)
 		}
-		return status
-	}
-	if got := last(); got != 429 {
-		t.Errorf("the eleventh try of one peer: %d", got)
-	}
-	if got := last(netip.MustParsePrefix("192.0.2.0/24")); got != 401 {
-		t.Errorf("the first try of the eleventh behind a proxy: %d", got)
 	}
 }
 

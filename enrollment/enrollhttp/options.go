@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
+	"time"
 
 	"example.com/enrollkit/enrollment"
 )
@@ -31,6 +32,9 @@ type Options struct {
 	// Host, if set, restricts address + PIN and self-service to the sites whose
 	// PublicURL has it, as "host" or "host:port". Defaults to all sites.
 	Host string
+	// AnswerTime is when POST /enroll answers, whatever was right or wrong, so
+	// that the time tells nothing. Defaults to 1.5 s; negative: at once.
+	AnswerTime time.Duration
 	// Logger hears of server errors, and at debug level of every request.
 	// Defaults to silence.
 	Logger *slog.Logger
@@ -39,6 +43,10 @@ type Options struct {
 // MaxBody is the greatest body that the device API takes, in bytes. Above it
 // stands 413.
 const MaxBody = 64 << 10
+
+// answerTime is longer than a request for a login takes, its patience with
+// others included.
+const answerTime = 1500 * time.Millisecond
 
 var basePath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
 
@@ -58,6 +66,9 @@ func New(svc *enrollment.Service, o Options) (http.Handler, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.AnswerTime == 0 {
+		o.AnswerTime = answerTime
 	}
 	pages, err := loadPages(o.Pages)
 	if err != nil {

@@ -3,6 +3,7 @@ package enrollhttp
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/enrollment"
@@ -47,6 +48,7 @@ func (h *handler) requestLogin(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, door.Site, err)
 		return
 	}
+	due := time.After(h.o.AnswerTime)
 	err = h.svc.RequestLogin(r.Context(), enrollment.LoginRequest{
 		Email: form.Get("email"), Passcode: credentials.SecretString(form.Get("passcode")),
 		Source: httpkit.ClientIP(r, h.o.TrustedProxies), Host: h.o.Host,
@@ -56,6 +58,11 @@ func (h *handler) requestLogin(w http.ResponseWriter, r *http.Request) {
 		view.Email, view.Mistake, view.Wrong = form.Get("email"), view.T("enroll.mistake"), view.wrong("enroll.", invalid)
 		h.render(w, http.StatusUnprocessableEntity, enrollFile, view.Lang, view)
 		return
+	}
+	// What was written differs with what was right, and so does the time it took.
+	select {
+	case <-due:
+	case <-r.Context().Done():
 	}
 	if err != nil {
 		h.refuse(w, r, door.Site, err)

@@ -117,8 +117,9 @@ func newWorld(t testing.TB, change ...func(*enrollment.Config, *enrollhttp.Optio
 	w.must(err)
 	config := enrollment.Config{Keyring: ring, Sites: w.sites, Now: func() time.Time { return w.now }}
 	options := enrollhttp.Options{
-		BasePath: "/join",
-		Logger:   slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		AnswerTime: -1,
+		BasePath:   "/join",
+		Logger:     slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	invite := enrollment.InviteRequest{Email: "jana@example.com", Name: "Jana Nováková"}
 	for _, c := range change {

@@ -3,6 +3,7 @@ package mailer
 import (
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,11 +26,15 @@ type Data struct {
 
 	// Invitation, and renewal where there is an active invitation.
 	Email   string       // the recipient's address, which goes with the PIN
-	URL     string       // the deployment URL
+	URL     string       // the deployment URL; self-service: the page that takes the login
 	PIN     string       // in groups: "1234 5678"
 	QR      template.URL // "cid:..." of the QR code, for the src of an img
 	QRSize  int          // its width and height in pixels
-	Expires string       // when the invitation ends
+	Expires string       // when the invitation, or the one-time login, ends
+
+	// Self-service, which has Email, URL and Expires too.
+	Username string // the one-time login
+	Password string // in groups: "ABCD-EFGH-JKMN-PQRS"
 
 	// Invitation.
 	Mode      string // the recommended mode: "android_work_profile" ...
@@ -41,13 +46,14 @@ type Data struct {
 	Open  template.URL // opens it; renewal only
 
 	// Renewal.
-	Device   string // the device's name
-	Platform string // "android", "ios", "macos" or "windows"
-	State    string // "pending", "unresponsive" ...
-	Since    string // the latest contact
+	Device      string // the device's name
+	Platform    string // "android", "ios", "macos" or "windows"
+	State       string // "pending", "unresponsive" ...
+	Since       string // the latest contact
+	SelfService string // the enrollment page; there are no URL, PIN and QR then
 
 	// Alert.
-	Code       string // compare only: "invitation.pin_alert", "invitation.pin_burnt", "device.conflict" ...
+	Code       string // compare only: "invitation.pin_alert", "passcode.locked", "device.conflict" ...
 	Event      string // Code in words, to show: "invitation: pin alert"
 	When       string
 	Tries      int    // failed tries that raised it
@@ -61,14 +67,13 @@ type Data struct {
 // Format writes "[redacted]" whatever the verb and flags.
 func (Data) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("mailer.Data{[redacted]}")) }
 
-// newData returns what is to be said, without QR and Subject, and what the QR
-// code is to hold.
-func newData(m enrollment.Mail, language string) (d Data, qr credentials.Secret, err error) {
+// newData returns what is to be said, without Language, QR and Subject, and what
+// the QR code is to hold.
+func newData(m enrollment.Mail) (d Data, qr credentials.Secret, err error) {
 	d = Data{
-		Language: language,
-		Site:     cleanName(m.Site.Name),
-		Support:  cleanSupport(m.Site.Support),
-		Name:     cleanName(m.ToName),
+		Site:    cleanName(m.Site.Name),
+		Support: cleanSupport(m.Site.Support),
+		Name:    cleanName(m.ToName),
 	}
 	var codes enrollment.Codes
 	switch {
@@ -76,11 +81,19 @@ func newData(m enrollment.Mail, language string) (d Data, qr credentials.Secret,
 		codes = m.Invitation.Codes
 		d.invitation(m)
 	case m.Renewal != nil:
-		codes = m.Renewal.Codes
+		if d.SelfService, err = ownLink(m.Site.PublicURL, m.Renewal.SelfService); err != nil {
+			return Data{}, credentials.Secret{}, err
+		}
+		if d.SelfService == "" {
+			codes = m.Renewal.Codes
+		}
 		d.renewal(*m.Renewal)
 	case m.Alert != nil:
 		d.alert(*m.Alert)
 		return d, credentials.Secret{}, nil
+	case m.Login != nil:
+		d.Email = m.To
+		return d, credentials.Secret{}, d.login(m)
 	}
 	if d.URL, err = ownLink(m.Site.PublicURL, codes.URL.Reveal()); err != nil {
 		return Data{}, credentials.Secret{}, err
@@ -88,6 +101,22 @@ func newData(m enrollment.Mail, language string) (d Data, qr credentials.Secret,
 	d.Email = m.To
 	d.PIN = credentials.GroupPIN(codes.PIN.Reveal())
 	return d, codes.QR, nil
+}
+
+// login takes over a one-time login as it is: one that had to be mended would be
+// refused when it is used.
+func (d *Data) login(m enrollment.Mail) (err error) {
+	password, err := credentials.ParseOneTimePassword(m.Login.Password.Reveal())
+	if err != nil {
+		return fmt.Errorf("password: %w", err)
+	}
+	if d.Username = token(m.Login.Username); d.Username == "" {
+		return fmt.Errorf("user name: %w", credentials.ErrMalformed)
+	}
+	d.Password = credentials.GroupOneTimePassword(password.Reveal())
+	d.Expires = stamp(m.Login.ExpiresAt)
+	d.URL, err = ownLink(m.Site.PublicURL, m.Login.URL)
+	return err
 }
 
 func (d *Data) invitation(m enrollment.Mail) {
@@ -108,7 +137,9 @@ func (d *Data) renewal(r enrollment.RenewalMail) {
 	if r.Platform.Valid() {
 		d.Platform = string(r.Platform)
 	}
-	d.State = code(string(r.State))
+	if slices.Contains(device.States(), r.State) {
+		d.State = string(r.State)
+	}
 	d.Since = stamp(r.Since)
 	d.Agent, d.Store, d.Open = cleanName(r.Agent.Name), agentLink(r.Agent.InstallURL(r.Platform)), agentLink(r.Agent.OpenURL)
 }

@@ -29,11 +29,20 @@ func TestMailsReadAsInTheGoldenFiles(t *testing.T) {
 		"renewal_burnt_pin":  burntRenewal,
 		"renewal_no_codes":   renewalWithoutInvitation,
 		"renewal_pending":    pendingRenewal,
+		"renewal_self":       selfServiceRenewal,
+		"renewal_self_cs":    in("cs", selfServiceRenewal),
 		"alert_pin":          alertMail,
 		"alert_pin_cs":       in("cs", alertMail),
 		"alert_burnt":        alertOf(invitation.EventPINBurnt),
 		"alert_conflict":     conflictAlert,
-		"alert_unknown":      alertOf("passcode.locked"),
+		"alert_unknown":      alertOf("other.thing"),
+		"alert_passcode":     passcodeAlert(enrollment.EventPasscodeAlert, 10),
+		"alert_passcode_cs":  in("cs", passcodeAlert(enrollment.EventPasscodeAlert, 10)),
+		"alert_locked":       passcodeAlert(enrollment.EventPasscodeLocked, 100),
+		"alert_locked_cs":    in("cs", passcodeAlert(enrollment.EventPasscodeLocked, 100)),
+		"self_service":       loginMail,
+		"self_service_cs":    in("cs", loginMail),
+		"self_service_bare":  bareLogin,
 	} {
 		t.Run(name, func(t *testing.T) {
 			msg := render(t, mail())
@@ -106,5 +115,30 @@ func alertOf(code string) func() enrollment.Mail {
 func conflictAlert() enrollment.Mail {
 	m := alertOf(device.EventConflict)()
 	m.Alert.Tries, m.Alert.Event.Invitation, m.Alert.Event.Device = 0, "", "dev_02"
+	return m
+}
+
+// passcodeAlert is about a site's passcode and nobody in particular.
+func passcodeAlert(code string, tries int) func() enrollment.Mail {
+	return func() enrollment.Mail {
+		m := alertOf(code)()
+		m.Alert.User, m.Alert.Event.Invitation, m.Alert.Tries = enrollment.User{}, "", tries
+		return m
+	}
+}
+
+// selfServiceRenewal is about a device that came in without an invitation. Codes
+// that come all the same are left out.
+func selfServiceRenewal() enrollment.Mail {
+	m := renewalMail()
+	m.Renewal.SelfService = enrollLink
+	return m
+}
+
+// bareLogin is all that a site that sets nothing can send.
+func bareLogin() enrollment.Mail {
+	m := loginMail()
+	m.ToName, m.Site = "", enrollment.Site{ID: "acme", PublicURL: m.Site.PublicURL}
+	m.Login.ExpiresAt = time.Time{}
 	return m
 }

@@ -25,6 +25,11 @@ const (
 	secretLink  = "https://enroll.example.com/join/i/" + secretToken
 	secretPIN   = "90417263"
 	groupedPIN  = "9041 7263"
+	enrollLink  = "https://enroll.example.com/join/enroll"
+	loginLink   = enrollLink + "/login"
+	loginUser   = "jan-4821"
+	secretPass  = "7K2M9QXWD4T8VRBN"
+	groupedPass = "7K2M-9QXW-D4T8-VRBN"
 	storeLink   = "https://play.google.com/store/apps/details?id=com.example.mobile"
 )
 
@@ -87,10 +92,18 @@ func alertMail() enrollment.Mail {
 	return m
 }
 
+func loginMail() enrollment.Mail {
+	m := envelope(enrollment.MessageLogin)
+	m.Login = &enrollment.LoginMail{
+		Username: loginUser, Password: credentials.SecretString(secretPass), URL: loginLink, ExpiresAt: at().AddDate(0, 0, 1),
+	}
+	return m
+}
+
 // kinds are one full mail of each kind.
 func kinds() map[string]func() enrollment.Mail {
 	return map[string]func() enrollment.Mail{
-		"invitation": invitationMail, "renewal": renewalMail, "alert": alertMail,
+		"invitation": invitationMail, "renewal": renewalMail, "alert": alertMail, "self_service": loginMail,
 	}
 }
 
@@ -137,7 +150,7 @@ func newMailer(t testing.TB) *mailer.Mailer {
 
 func render(t testing.TB, m enrollment.Mail) mailer.Message {
 	t.Helper()
-	msg, err := newMailer(t).Render(m)
+	msg, err := newMailer(t).Render(t.Context(), m)
 	require.NoError(t, err)
 	return msg
 }

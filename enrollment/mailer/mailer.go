@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"log/slog"
 	"strings"
 	"unicode"
 
@@ -32,8 +33,12 @@ type Options struct {
 	// ReplyTo is whom answers go to. Defaults to none, which means From.
 	ReplyTo Address
 	// Templates are laid over the built-in ones, file by file. Defaults to none.
-	// Mail of a site with templates of its own takes a Mailer of its own.
 	Templates fs.FS
+	// Overrides are the messages that administrators edited. Defaults to none.
+	Overrides Overrides
+	// Logger is told which stored override is broken, by site, kind, language and
+	// code. Defaults to none.
+	Logger *slog.Logger
 }
 
 // ErrOptions says that a Mailer cannot be made with these Options.
@@ -45,6 +50,9 @@ type Mailer struct {
 	from      Address
 	replyTo   Address
 	templates catalog
+	layout    string // of every HTML part, as text
+	overrides Overrides
+	log       *slog.Logger
 }
 
 var _ enrollment.Deliverer = (*Mailer)(nil)
@@ -63,11 +71,17 @@ func New(sender Sender, o Options) (*Mailer, error) {
 			return nil, fmt.Errorf("%w: ReplyTo: %w", ErrOptions, err)
 		}
 	}
-	templates, err := load(o.Templates)
+	templates, layout, err := load(o.Templates)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
-	return &Mailer{sender: sender, from: o.From, replyTo: o.ReplyTo, templates: templates}, nil
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Mailer{
+		sender: sender, from: o.From, replyTo: o.ReplyTo,
+		templates: templates, layout: layout, overrides: o.Overrides, log: o.Logger,
+	}, nil
 }
 
 func checkAddress(a Address) error {
@@ -82,7 +96,7 @@ func checkAddress(a Address) error {
 
 // Deliver implements enrollment.Deliverer: it renders m and sends it.
 func (r *Mailer) Deliver(ctx context.Context, m enrollment.Mail) error {
-	msg, err := r.Render(m)
+	msg, err := r.Render(ctx, m)
 	if err != nil {
 		return err
 	}
@@ -92,54 +106,87 @@ func (r *Mailer) Deliver(ctx context.Context, m enrollment.Mail) error {
 	return nil
 }
 
-// Render returns the message of m, as Deliver would send it: for previews, and
-// for those who send by themselves. A recipient that is not exactly one plain
+// Render returns the message of m, as Deliver would send it: for those who send
+// by themselves. A recipient that is not exactly one plain
 // address is an error wrapping enrollment.ErrUndeliverable.
-func (r *Mailer) Render(m enrollment.Mail) (Message, error) {
+func (r *Mailer) Render(ctx context.Context, m enrollment.Mail) (Message, error) {
 	if !isToken(m.ID) {
 		return Message{}, errors.New("mailer: the id of the mail is malformed")
 	}
-	msg, err := r.render(m)
+	msg, err := r.render(ctx, m)
 	if err != nil {
 		return Message{}, fmt.Errorf("mailer: render %s: %w", m.ID, err)
 	}
 	return msg, nil
 }
 
-func (r *Mailer) render(m enrollment.Mail) (Message, error) {
-	if err := checkContent(m); err != nil {
+func (r *Mailer) render(ctx context.Context, m enrollment.Mail) (Message, error) {
+	d, err := newDraft(m)
+	if err != nil {
 		return Message{}, err
-	}
-	if !isAddress(m.To) {
-		return Message{}, fmt.Errorf("%w: recipient: %w", enrollment.ErrUndeliverable, credentials.ErrMalformed)
 	}
 	languages := []string{m.Language}
 	if len(m.Site.Languages) > 0 {
 		languages = append(languages, m.Site.Languages[0])
 	}
-	set, language := r.templates.find(kindName(m.Kind), languages...)
-	if set == nil {
-		return Message{}, fmt.Errorf("no templates for %q", m.Kind)
+	kind := kindOf(m.Kind)
+	for _, language := range fallbacks(languages...) {
+		msg, ok, err := r.overridden(ctx, d, kind, language)
+		if ok || err != nil {
+			return msg, err
+		}
+		if s := r.templates[language][kind]; s != nil {
+			return r.message(d, s)
+		}
 	}
-	data, payload, err := newData(m, language)
+	return Message{}, fmt.Errorf("no templates for %q", m.Kind)
+}
+
+// A draft is a mail before it is written in a language.
+type draft struct {
+	mail  enrollment.Mail
+	data  Data
+	image Inline // of the QR code; without a CID there is none
+}
+
+func newDraft(m enrollment.Mail) (draft, error) {
+	if err := checkContent(m); err != nil {
+		return draft{}, err
+	}
+	if !isAddress(m.To) {
+		return draft{}, fmt.Errorf("%w: recipient: %w", enrollment.ErrUndeliverable, credentials.ErrMalformed)
+	}
+	data, payload, err := newData(m)
+	if err != nil {
+		return draft{}, err
+	}
+	d := draft{mail: m, data: data}
+	if payload.IsZero() {
+		return d, nil
+	}
+	if d.image, d.data.QRSize, err = qrImage(payload, m.ID); err != nil {
+		return draft{}, err
+	}
+	d.data.QR = template.URL("cid:" + d.image.CID)
+	return d, nil
+}
+
+// message writes a draft by the templates of s.
+func (r *Mailer) message(d draft, s *set) (Message, error) {
+	m, data := d.mail, d.data
+	data.Language = s.language
+	out, err := s.render(data)
 	if err != nil {
 		return Message{}, err
 	}
-	var images []Inline
-	if !payload.IsZero() {
-		image, size, err := qrImage(payload, m.ID)
-		if err != nil {
+	if s.stored {
+		if err := s.flaw(out, data); err != nil {
 			return Message{}, err
 		}
-		images = []Inline{image}
-		data.QR, data.QRSize = template.URL("cid:"+image.CID), size
 	}
-	out, err := set.render(data)
-	if err != nil {
-		return Message{}, err
-	}
-	if data.QR == "" || !strings.Contains(out.html, string(data.QR)) {
-		images = nil // it would show up as an attachment
+	var images []Inline
+	if data.QR != "" && strings.Contains(out.html, string(data.QR)) {
+		images = []Inline{d.image} // otherwise it would show up as an attachment
 	}
 	msg := Message{
 		ID: m.ID, Kind: m.Kind, Site: m.Site.ID, Date: m.At,
@@ -148,7 +195,7 @@ func (r *Mailer) render(m enrollment.Mail) (Message, error) {
 		Headers: []Header{
 			{"Auto-Submitted", "auto-generated"}, // RFC 3834 §5
 			{"X-Auto-Response-Suppress", "All"},  // the same for Exchange
-			{"Content-Language", language},
+			{"Content-Language", s.language},
 		},
 	}
 	if msg.From.Name == "" {
@@ -166,6 +213,7 @@ func checkContent(m enrollment.Mail) error {
 		enrollment.MessageInvitation: m.Invitation != nil,
 		enrollment.MessageRenewal:    m.Renewal != nil,
 		enrollment.MessageAlert:      m.Alert != nil,
+		enrollment.MessageLogin:      m.Login != nil,
 	}
 	if !kinds[m.Kind] {
 		return fmt.Errorf("no content for kind %q", m.Kind)

@@ -72,7 +72,7 @@ func TestTheSenderIsNamedAfterTheSiteUnlessItHasAName(t *testing.T) {
 	o.From.Name, o.ReplyTo = "Device desk", mailer.Address{Email: "desk@example.com"}
 	r, err := mailer.New(&outbox{}, o)
 	require.NoError(t, err)
-	msg, err := r.Render(invitationMail())
+	msg, err := r.Render(t.Context(), invitationMail())
 	require.NoError(t, err)
 	require.Equal(t, o.From, msg.From)
 	require.Equal(t, o.ReplyTo, msg.ReplyTo)
@@ -116,7 +116,7 @@ func TestAQRCodeOfEverySizeIsDeliveredWithThreePixelsAModule(t *testing.T) {
 	t.Run("and one that fits no code is an error that does not quote it", func(t *testing.T) {
 		m := invitationMail()
 		m.Invitation.Codes.QR = credentials.SecretString(strings.Repeat("secret", 500))
-		_, err := newMailer(t).Render(m)
+		_, err := newMailer(t).Render(t.Context(), m)
 		require.ErrorIs(t, err, credentials.ErrTooLong)
 		require.NotContains(t, err.Error(), "secret")
 	})

@@ -11,6 +11,7 @@ import (
 
 	"example.com/enrollkit/device"
 	"example.com/enrollkit/enrollment"
+	"example.com/enrollkit/enrollment/mailer"
 )
 
 // payloads are what people, devices and tenants could call themselves.
@@ -143,7 +144,38 @@ func fields() map[string]func(m *enrollment.Mail, s string) {
 
 func TestNoPayloadInAnyFieldAddsARecipientAHeaderALinkOrAnElement(t *testing.T) {
 	require.GreaterOrEqual(t, len(payloads()), 60)
-	r := newMailer(t)
+	t.Run("built in", func(t *testing.T) { noPayloadAddsAnything(t, newMailer(t)) })
+	t.Run("edited", func(t *testing.T) { noPayloadAddsAnything(t, withOverrides(t, everywhere())) })
+}
+
+// everywhere are templates that put every variable wherever one may stand, but
+// no addresses into subjects.
+func everywhere() *edited {
+	e := &edited{templates: make(map[string]mailer.Template)}
+	for _, kind := range mailer.Kinds() {
+		t := mailer.Template{Subject: "Subject: ", Text: "Text: ", HTML: "<p>HTML: "}
+		for _, v := range mailer.Variables(kind) {
+			value := "{{." + v.Name + "}}"
+			if v.Name == "Code" { // to compare with; Event is the same in words
+				t.Text += `{{if eq .Code "invitation.pin_alert"}}PIN{{end}} `
+				continue
+			}
+			if !v.Secret && !v.Link && !slices.Contains([]string{"Email", "Support", "UserEmail"}, v.Name) {
+				t.Subject += value + " "
+			}
+			t.Text += value + "\n- " + value + " {{with ." + v.Name + "}}( {{.}} ){{end}}\n"
+			t.HTML += `<b title="` + value + `" class="a {{/* */}}` + value + `">` + value + `</b> <i>` + value + `</i>{{with .` + v.Name + `}} {{.}} {{end}}`
+			if v.Link {
+				t.HTML += `{{if .` + v.Name + `}}<a href="` + value + `">` + value + `</a>{{end}}`
+			}
+		}
+		t.HTML += "</p>"
+		e.templates["acme/"+string(kind)+"/en"] = t
+	}
+	return e
+}
+
+func noPayloadAddsAnything(t *testing.T, r *mailer.Mailer) {
 	for kind, mail := range kindsWithoutImage() {
 		for field, put := range fields() {
 			if of, _, ok := strings.Cut(field, ": "); ok && of != kind {
@@ -156,7 +188,7 @@ func TestNoPayloadInAnyFieldAddsARecipientAHeaderALinkOrAnElement(t *testing.T) 
 				for _, plain := range []string{"Anna", ""} {
 					m := mail()
 					put(&m, plain)
-					msg, err := r.Render(m)
+					msg, err := r.Render(t.Context(), m)
 					require.NoError(t, err)
 					links = append(links, linksOf(msg.HTML)...)
 					words = append(words, wordsOf(msg.Text)...)
@@ -166,7 +198,7 @@ func TestNoPayloadInAnyFieldAddsARecipientAHeaderALinkOrAnElement(t *testing.T) 
 				for _, payload := range payloads() {
 					m := mail()
 					put(&m, payload)
-					msg, err := r.Render(m)
+					msg, err := r.Render(t.Context(), m)
 					require.NoError(t, err, "%q", payload)
 
 					checkHeader(t, headerOf(msg), payload)
@@ -228,7 +260,7 @@ func TestAnIDThatIsNoTokenIsRefused(t *testing.T) {
 	for _, payload := range payloads() {
 		m := invitationMail()
 		m.ID = payload
-		_, err := r.Render(m)
+		_, err := r.Render(t.Context(), m)
 		if err == nil {
 			require.Regexp(t, `^[A-Za-z0-9_.-]{1,128}$`, payload)
 			continue
@@ -242,7 +274,7 @@ func TestTheRecipientIsExactlyOneStoredAddressOrUndeliverable(t *testing.T) {
 	for _, stored := range []string{"jan@example.org", "JAN.Novak+mdm@Example.ORG", "!#$%&'*+-/=?^_`{|}~@example.com", "admin@localhost"} {
 		m := invitationMail()
 		m.To = stored
-		msg, err := r.Render(m)
+		msg, err := r.Render(t.Context(), m)
 		require.NoError(t, err)
 		require.Equal(t, stored, msg.To.Email, "byte for byte")
 	}
@@ -257,10 +289,25 @@ func TestTheRecipientIsExactlyOneStoredAddressOrUndeliverable(t *testing.T) {
 		}
 		m := invitationMail()
 		m.To = malformed
-		_, err := r.Render(m)
+		_, err := r.Render(t.Context(), m)
 		require.ErrorIs(t, err, enrollment.ErrUndeliverable, "%q", malformed)
 		if len(malformed) > 3 {
 			require.NotContains(t, err.Error(), malformed, "an error shows no address")
 		}
+	}
+}
+
+// The payloads would prove nothing if the edited templates were not those that
+// are used.
+func TestTheEditedTemplatesOfThePayloadTestsAreUsed(t *testing.T) {
+	e := everywhere()
+	r := withOverrides(t, e)
+	for kind, mail := range kindsWithoutImage() {
+		require.NoError(t, mailer.Check(mailer.Kind(kind), e.templates["acme/"+kind+"/en"]))
+		msg, err := r.Render(t.Context(), mail())
+		require.NoError(t, err)
+		require.True(t, strings.HasPrefix(msg.Subject, "Subject: "))
+		require.True(t, strings.HasPrefix(msg.Text, "Text: "))
+		require.Contains(t, msg.HTML, "HTML: ")
 	}
 }

@@ -31,6 +31,25 @@ func TestSecretsAreInTheBodiesAndNowhereElse(t *testing.T) {
 			}
 		})
 	}
+	t.Run("self_service", func(t *testing.T) {
+		msg := render(t, loginMail())
+		for _, body := range []string{msg.Text, msg.HTML} {
+			require.Contains(t, body, loginUser)
+			require.Contains(t, body, groupedPass)
+			require.Contains(t, body, loginLink)
+		}
+		for _, secret := range []string{loginUser, secretPass, groupedPass} {
+			require.NotContains(t, string(headerOf(msg)), secret)
+		}
+		require.Empty(t, msg.Inline)
+	})
+	t.Run("no file puts one into a subject", func(t *testing.T) {
+		for kind, name := range map[string]string{"invitation": "PIN", "renewal": "URL", "self_service": "Password"} {
+			_, err := with(t, map[string]string{"en/" + kind + ".subject.txt": "x {{." + name + "}}"})
+			require.ErrorIs(t, err, mailer.ErrOptions)
+			require.ErrorContains(t, err, "en/"+kind+".subject.txt")
+		}
+	})
 	t.Run("an alert has none", func(t *testing.T) {
 		m := alertMail()
 		m.Alert.Event.Data = map[string]string{"pin": secretPIN, "token": secretToken}
@@ -69,6 +88,10 @@ func TestWhatIsZeroIsNotMentioned(t *testing.T) {
 func TestTheButtonOfAnInvitationIsTheDeploymentURL(t *testing.T) {
 	msg := render(t, invitationMail())
 	require.Regexp(t, `<a href="`+secretLink+`"[^>]*>Accept invitation</a>`, msg.HTML)
+}
+
+func TestTheButtonOfASelfServiceMailIsThePageThatTakesTheLogin(t *testing.T) {
+	require.Regexp(t, `<a href="`+loginLink+`"[^>]*>Enroll now</a>`, render(t, loginMail()).HTML)
 }
 
 func TestTheButtonOfARenewalOpensTheAgentOrItsStore(t *testing.T) {
@@ -119,7 +142,7 @@ func TestALinkIsAlwaysBelowThePublicURLOfItsSite(t *testing.T) {
 				} else {
 					m.Renewal.Codes.URL = credentials.SecretString(foreign)
 				}
-				_, err := r.Render(m)
+				_, err := r.Render(t.Context(), m)
 				require.Error(t, err)
 				require.NotErrorIs(t, err, enrollment.ErrUndeliverable, "the configuration can be put right")
 				require.NotContains(t, err.Error(), secretToken)
@@ -129,14 +152,14 @@ func TestALinkIsAlwaysBelowThePublicURLOfItsSite(t *testing.T) {
 	t.Run("no PublicURL", func(t *testing.T) {
 		m := invitationMail()
 		m.Site.PublicURL = nil
-		_, err := r.Render(m)
+		_, err := r.Render(t.Context(), m)
 		require.Error(t, err)
 	})
 	t.Run("http on loopback is fine", func(t *testing.T) {
 		m := invitationMail()
 		m.Site.PublicURL = &url.URL{Scheme: "http", Host: "127.0.0.1:8080"}
 		m.Invitation.Codes.URL = credentials.SecretString("http://127.0.0.1:8080/i/" + secretToken)
-		_, err := r.Render(m)
+		_, err := r.Render(t.Context(), m)
 		require.NoError(t, err)
 	})
 }
@@ -149,9 +172,11 @@ func TestMailIsAboutWhatItsKindSays(t *testing.T) {
 		"handler":         func() enrollment.Mail { m := invitationMail(); m.Kind = enrollment.MessageHandler; return m },
 		"another content": func() enrollment.Mail { m := invitationMail(); m.Kind = enrollment.MessageAlert; return m },
 		"two contents":    func() enrollment.Mail { m := invitationMail(); m.Alert = alertMail().Alert; return m },
+		"a login besides": func() enrollment.Mail { m := alertMail(); m.Login = loginMail().Login; return m },
+		"no login":        func() enrollment.Mail { return envelope(enrollment.MessageLogin) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := r.Render(m())
+			_, err := r.Render(t.Context(), m())
 			require.Error(t, err)
 			require.NotErrorIs(t, err, enrollment.ErrUndeliverable)
 		})
@@ -194,7 +219,7 @@ func TestAMailerIsSafeForConcurrentUse(t *testing.T) {
 		go func() {
 			var err error
 			for _, mail := range kinds() {
-				_, e := r.Render(mail())
+				_, e := r.Render(t.Context(), mail())
 				err = errors.Join(err, e)
 			}
 			done <- err

@@ -53,7 +53,7 @@ func TestMailIsInTheFirstLanguageThatHasItsKind(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			m := invitationMail()
 			m.Language, m.Site.Languages = c.person, c.site
-			msg, err := r.Render(m)
+			msg, err := r.Render(t.Context(), m)
 			require.NoError(t, err)
 			require.Equal(t, c.want, msg.Subject)
 		})
@@ -61,7 +61,7 @@ func TestMailIsInTheFirstLanguageThatHasItsKind(t *testing.T) {
 	t.Run("a kind that the language does not have", func(t *testing.T) {
 		m := renewalMail()
 		m.Language = "de"
-		msg, err := r.Render(m)
+		msg, err := r.Render(t.Context(), m)
 		require.NoError(t, err)
 		require.Equal(t, "Your device does not communicate: Jan's phone", msg.Subject)
 		require.Contains(t, msg.HTML, `lang="en"`)
@@ -75,7 +75,7 @@ func TestAnOverlayReplacesSingleFiles(t *testing.T) {
 		"README.md":                 "not a template",
 	})
 	require.NoError(t, err)
-	msg, err := r.Render(invitationMail())
+	msg, err := r.Render(t.Context(), invitationMail())
 	require.NoError(t, err)
 	require.Equal(t, "Welcome, Jan Novák", msg.Subject)
 	require.True(t, strings.HasPrefix(msg.HTML, `<main lang="en">`))
@@ -85,7 +85,7 @@ func TestAnOverlayReplacesSingleFiles(t *testing.T) {
 func TestAnImageThatATemplateDoesNotShowIsNotAttached(t *testing.T) {
 	r, err := with(t, map[string]string{"en/invitation.body.html": `<a href="{{.URL}}">go</a>`})
 	require.NoError(t, err)
-	msg, err := r.Render(invitationMail())
+	msg, err := r.Render(t.Context(), invitationMail())
 	require.NoError(t, err)
 	require.Empty(t, msg.Inline)
 }
@@ -93,7 +93,7 @@ func TestAnImageThatATemplateDoesNotShowIsNotAttached(t *testing.T) {
 func TestASubjectIsOneShortLine(t *testing.T) {
 	r, err := with(t, map[string]string{"en/invitation.subject.txt": "a\r\nb\x00\u202ec\u2028d " + strings.Repeat("x", 500)})
 	require.NoError(t, err)
-	msg, err := r.Render(invitationMail())
+	msg, err := r.Render(t.Context(), invitationMail())
 	require.NoError(t, err)
 	require.Equal(t, 150, len([]rune(msg.Subject)))
 	require.True(t, strings.HasPrefix(msg.Subject, "a bc d xxx"), msg.Subject)
