@@ -73,6 +73,15 @@ func wrongLimit(of string, window time.Duration) credentials.Limit {
 	return credentials.Limit{Key: "wrong/" + hex.EncodeToString(sum[:]), Max: math.MaxInt32, Window: window}
 }
 
+// wrongLimits counts without bound what limits bound.
+func wrongLimits(limits []credentials.Limit) []credentials.Limit {
+	wrong := make([]credentials.Limit, len(limits))
+	for i, l := range limits {
+		wrong[i] = wrongLimit(l.Key, l.Window)
+	}
+	return wrong
+}
+
 // tell raises the levels that so many wrong tries have reached.
 func (s *Service) tell(ctx context.Context, c candidate, tries int) error {
 	p := c.site.Policy.Credentials

@@ -126,7 +126,7 @@ func (s *Service) RequestLogin(ctx context.Context, r LoginRequest) error {
 		}
 	}
 	if winner < 0 {
-		s.passcodesMissed(ctx, doors, missed, spent.Groups, address)
+		s.passcodesMissed(ctx, doors, missed, spent.Groups, address, source)
 		return nil
 	}
 	// A passcode is unique, so one that is right for a site is no guess at
@@ -232,12 +232,16 @@ const (
 // that source are under way: right ones give their place back in a moment, and a
 // room full of people must not be told that a mail is coming which is not.
 func (s *Service) spendPatiently(ctx context.Context, doors []door, source string, spent []GroupSpent) error {
+	used, err := s.capsUsedUp(ctx, doors, source, spent)
+	if err != nil {
+		return err
+	}
 	for waited := time.Duration(0); waited < patience; waited += patient {
 		var at []int
 		var groups [][]credentials.Limit
 		now := s.now()
 		for i, d := range doors {
-			if !d.active || spent[i].OK {
+			if !d.active || spent[i].OK || used[i] {
 				continue
 			}
 			limits := d.limits(source)
@@ -262,6 +266,30 @@ func (s *Service) spendPatiently(ctx context.Context, doors []door, source strin
 		}
 	}
 	return nil
+}
+
+// capsUsedUp says for which doors the source's cap is full of wrong tries, which
+// nobody will give back.
+func (s *Service) capsUsedUp(ctx context.Context, doors []door, source string, spent []GroupSpent) ([]bool, error) {
+	used := make([]bool, len(doors))
+	if !slices.ContainsFunc(spent, func(g GroupSpent) bool { return !g.OK }) {
+		return used, nil
+	}
+	return used, s.view(ctx, func(ctx context.Context, u *unit) error {
+		for i, d := range doors {
+			limits := d.limits(source)
+			if spent[i].OK || len(limits) < 2 {
+				continue
+			}
+			wrong := wrongLimits(limits)[1]
+			counters, err := u.Counters().Get(ctx, wrong.Key)
+			if err != nil {
+				return err
+			}
+			used[i] = wrong.Max-counters[0].Left(wrong, u.now) >= limits[1].Max
+		}
+		return nil
+	})
 }
 
 // spendSlowly gives the tries that only their source's cap refused another
@@ -294,15 +322,13 @@ func (s *Service) spendSlowly(ctx context.Context, doors []door, source string, 
 // raises what they reach: an alert, then the lock. The answer does not depend on
 // it.
 // Where nobody was to be booked on, the same is written.
-func (s *Service) passcodesMissed(ctx context.Context, doors []door, missed []int, spent []GroupSpent, address string) {
+func (s *Service) passcodesMissed(ctx context.Context, doors []door, missed []int, spent []GroupSpent, address, source string) {
 	ctx = context.WithoutCancel(ctx) // who hangs up must not keep the alert from being raised
 	now := s.now()
 	err := func() error {
 		var groups [][]credentials.Limit
 		for _, i := range missed {
-			d := doors[i]
-			lock := d.site.Policy.Credentials.PasscodeLimit(d.site.ID, d.cred.Generation)
-			groups = append(groups, []credentials.Limit{wrongLimit(lock.Key, lock.Window)})
+			groups = append(groups, wrongLimits(doors[i].limits(source)))
 		}
 		if len(groups) == 0 {
 			groups = append(groups, []credentials.Limit{wrongLimit(s.keyOf(credentials.PurposeEmail, address), time.Hour)})

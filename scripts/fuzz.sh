@@ -21,5 +21,5 @@ fi
 
 while read -r dir target; do
 	echo "fuzz $dir $target"
-	"$go" -C "$dir" test -run '^$' -fuzz "^$target\$" -fuzztime "$duration" .
+	"$go" -C "$dir" test -run '^$' -fuzz "^$target\$" -fuzztime "$duration" -fuzzminimizetime 2s .
 done <<<"$targets"
