@@ -1,0 +1,63 @@
+package enrollment
+
+import (
+	"context"
+	"errors"
+
+	"example.com/enrollkit/credentials"
+	"example.com/enrollkit/device"
+	"example.com/enrollkit/invitation"
+)
+
+// knownHardware returns the user's own device with this identity, locked where
+// the unit may write. If another user's device holds the identity, it returns
+// that one's id, and the user's own device that is in conflict with it, if there
+// is one already.
+func (u *unit) knownHardware(ctx context.Context, inv invitation.Invitation, p device.Platform, identity string) (known device.Device, holder string, err error) {
+	if identity == "" {
+		return device.Device{}, "", nil
+	}
+	d, err := u.Devices().Find(ctx, DeviceKey{Site: inv.Site, Platform: p, Identity: identity})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return device.Device{}, "", nil
+	case err != nil:
+		return device.Device{}, "", err
+	case d.User == inv.User:
+		return d, "", nil
+	}
+	rivals, err := u.Devices().List(ctx, DeviceQuery{Site: inv.Site, User: inv.User, Conflict: d.ID})
+	if err != nil {
+		return device.Device{}, "", err
+	}
+	for _, rival := range rivals {
+		if rival.Platform == p && rival.Hardware.Identity(rival.Manufacturer) == identity {
+			return rival, d.ID, nil
+		}
+	}
+	return device.Device{}, d.ID, nil
+}
+
+// deletedBefore returns the latest deleted device of this hardware.
+func (u *unit) deletedBefore(ctx context.Context, site string, p device.Platform, identity string) (device.Device, error) {
+	if identity == "" {
+		return device.Device{}, nil
+	}
+	gone, err := u.Devices().Find(ctx, DeviceKey{Site: site, Platform: p, Traces: u.traces(site, p, identity)})
+	if errors.Is(err, ErrNotFound) {
+		return device.Device{}, nil
+	}
+	return gone, err
+}
+
+// traces are keyed MACs of an identity, the current key's first: they stand for
+// hardware that is gone, and for that of a kept answer, so that one enrollment id
+// is not the key to two devices.
+func (u *unit) traces(site string, p device.Platform, identity string) [][]byte {
+	macs := u.s.cfg.Keyring.MACs(credentials.PurposeHardware, []byte(site), []byte(p), []byte(identity))
+	traces := make([][]byte, len(macs))
+	for i, m := range macs {
+		traces[i] = m.Bytes()
+	}
+	return traces
+}
