@@ -59,6 +59,11 @@ tidy-check: ## Fail if a go.mod or go.sum is not tidy
 fuzz: ## Fuzz every target for FUZZTIME each (10s)
 	@scripts/fuzz.sh $(FUZZTIME)
 
+.PHONY: fault
+fault: ## Kill the reference server under load, FAULT_CYCLES times (20)
+	$(GO) -C refserver vet -tags fault ./fault
+	$(GO) -C refserver test -tags fault -count=1 -timeout 2h -v -run '^TestKilled' ./fault
+
 .PHONY: bench
 bench: ## Run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -315,10 +315,10 @@ func checkFacts(source device.Source, facts map[device.Fact]bool) (fields []Fiel
 	return slices.Compact(fields)
 }
 
-// factField names a fact in an error, unless the name is no name at all: errors
-// do not hold what a client made up.
+// factField names a fact in an error, unless the name looks like no fact's: what
+// a client put there by mistake, a PIN say, is not repeated.
 func factField(f device.Fact) string {
-	made := func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') && (r < '0' || r > '9') }
+	made := func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }
 	if f == "" || len(f) > 64 || strings.ContainsFunc(string(f), made) {
 		return "facts"
 	}
