@@ -119,7 +119,7 @@ func (s setting) fromEnv(env func(string) string) (string, error) {
 }
 
 func usage(w io.Writer) {
-	_, _ = fmt.Fprintln(w, "usage: refserver [serve|simulate|version] [flags]")
+	_, _ = fmt.Fprintln(w, "usage: refserver [serve|simulate|import-users|version] [flags]")
 	for _, s := range settings {
 		kind, text := flag.UnquoteUsage(&flag.Flag{Usage: s.usage})
 		if s.toggle {

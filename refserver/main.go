@@ -1,9 +1,10 @@
 // Command refserver is enrollkit's reference server: it wires the SDK to SQLite,
 // mail, sign-in and screens, for demos and to show how to embed it.
 //
-//	refserver [serve] [flags]   serve (the default)
-//	refserver simulate [flags]  play a fleet against a running server
-//	refserver version           print the version
+//	refserver [serve] [flags]            serve (the default)
+//	refserver simulate [flags]           play a fleet against a running server
+//	refserver import-users [flags] FILE  add users from a CSV file to a running server
+//	refserver version                    print the version
 package main
 
 import (
@@ -44,9 +45,10 @@ func (c exitCode) Error() string { return "exit code " + strconv.Itoa(int(c)) }
 
 // commands is what the first argument chooses.
 var commands = map[string]func(ctx context.Context, args []string, env func(string) string, out, errOut io.Writer) error{
-	"serve":    serve,
-	"simulate": simulateFleet,
-	"version":  version,
+	"serve":        serve,
+	"simulate":     simulateFleet,
+	"import-users": importUsers,
+	"version":      version,
 }
 
 func run(ctx context.Context, args []string, env func(string) string, out, errOut io.Writer) error {
@@ -56,7 +58,7 @@ func run(ctx context.Context, args []string, env func(string) string, out, errOu
 	}
 	command, ok := commands[name]
 	if !ok {
-		return fmt.Errorf("unknown command %q: want serve, simulate or version", name)
+		return fmt.Errorf("unknown command %q: want serve, simulate, import-users or version", name)
 	}
 	return command(ctx, args, env, out, errOut)
 }

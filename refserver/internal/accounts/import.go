@@ -63,14 +63,19 @@ func (c *ImportCounts) Add(results []ImportResult) {
 // waited for at each, and few enough that others get their turn.
 const importChunk = 250
 
+// maxPause bounds how long an import stands back after each lot.
+const maxPause = 100 * time.Millisecond
+
 // Import is one list of users on its way into a site.
 type Import struct {
 	Site   string
 	File   usercsv.File
 	DryRun bool // only tell what would be done
 	From   int  // how many rows were done before
-	// Each, if set, is called in the transaction of each chunk.
-	Each func(tx *sql.Tx, results []ImportResult) error
+	// Each is called in the transaction of each chunk. In a dry run it may only
+	// write if Record says so.
+	Each   func(tx *sql.Tx, results []ImportResult) error
+	Record bool
 }
 
 // ImportUsers adds and changes users, some rows at a time, each lot in a
@@ -81,11 +86,13 @@ type Import struct {
 func (a *Accounts) ImportUsers(ctx context.Context, im Import) error {
 	rows := readRows(im.File)
 	work := importer{site: im.Site, dry: im.DryRun, moved: map[string]string{}}
+	reads := im.DryRun && !im.Record
 	for lot := range slices.Chunk(rows[min(im.From, len(rows)):], importChunk) {
 		run := a.update
-		if im.DryRun && im.Each == nil {
+		if reads {
 			run = a.view
 		}
+		began := time.Now()
 		err := run(ctx, func(tx *sql.Tx) error {
 			results := make([]ImportResult, 0, len(lot))
 			for _, row := range lot {
@@ -95,13 +102,15 @@ func (a *Accounts) ImportUsers(ctx context.Context, im Import) error {
 				}
 				results = append(results, result)
 			}
-			if im.Each == nil {
-				return nil
-			}
 			return im.Each(tx, results)
 		})
 		if err != nil {
 			return err
+		}
+		if !reads {
+			// Whoever waits for the one writer of SQLite asks again from time to
+			// time only, and has to find it free.
+			time.Sleep(min(time.Since(began), maxPause))
 		}
 	}
 	return nil
@@ -226,7 +235,7 @@ func (im *importer) find(ctx context.Context, tx *sql.Tx, row importRow) (User, 
 		external = given.ExternalID
 	}
 	if external != "" {
-		list, err := queryUsers(ctx, tx, `site = ? AND external_id = ?`, im.site, external)
+		list, err := queryUsers(ctx, tx, `site = ? AND external_id = ? AND external_id <> ''`, im.site, external)
 		if err != nil {
 			return User{}, nil, err
 		}
@@ -237,7 +246,7 @@ func (im *importer) find(ctx context.Context, tx *sql.Tx, row importRow) (User, 
 	if row.key == "" {
 		return byID, nil, nil
 	}
-	holders, err := queryUsers(ctx, tx, `site = ? AND email_key = ?`, im.site, row.key)
+	holders, err := queryUsers(ctx, tx, `site = ? AND email_key = ? AND email_key <> ''`, im.site, row.key)
 	if err != nil {
 		return User{}, nil, err
 	}
@@ -259,6 +268,8 @@ func (im *importer) find(ctx context.Context, tx *sql.Tx, row importRow) (User, 
 	return holders[0], nil, nil
 }
 
+// queryUsers returns a few users. That a key is not empty has to stand in where,
+// or SQLite does not take the index of those that are not.
 func queryUsers(ctx context.Context, tx *sql.Tx, where string, args ...any) (list []User, err error) {
 	rows, err := tx.QueryContext(ctx, `SELECT `+userColumns+` FROM ref_users WHERE `+where+` LIMIT 3`, args...)
 	if err != nil {

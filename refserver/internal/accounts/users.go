@@ -149,7 +149,7 @@ func externalFree(ctx context.Context, tx *sql.Tx, site string, u User) error {
 		return nil
 	}
 	var taken int
-	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM ref_users WHERE site = ? AND external_id = ? AND id <> ?`, site, u.ExternalID, u.ID).Scan(&taken)
+	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM ref_users WHERE site = ? AND external_id = ? AND external_id <> '' AND id <> ?`, site, u.ExternalID, u.ID).Scan(&taken)
 	if err == nil && taken > 0 {
 		return enrollment.ErrExists
 	}

@@ -5,6 +5,7 @@
 package console
 
 import (
+	"context"
 	"embed"
 	"errors"
 	"io/fs"
@@ -19,7 +20,9 @@ import (
 
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/refserver/internal/accounts"
+	"example.com/enrollkit/refserver/internal/imports"
 	"example.com/enrollkit/refserver/internal/mailbox"
+	"example.com/enrollkit/refserver/internal/messages"
 	"example.com/enrollkit/refserver/internal/session"
 	"example.com/enrollkit/refserver/internal/web"
 )
@@ -27,8 +30,12 @@ import (
 // Options are what the console is made with; all but TrustedProxies and Mailbox
 // are required.
 type Options struct {
-	Service        *enrollment.Service
-	Accounts       *accounts.Accounts
+	Service  *enrollment.Service
+	Accounts *accounts.Accounts
+	Imports  *imports.Jobs
+	Messages *messages.Store
+	// Journal returns what happened to one subject of a site, in order.
+	Journal        func(ctx context.Context, site, subject string) ([]enrollment.Event, error)
 	Guard          *session.Guard
 	Mailbox        *mailbox.Mailbox // nil: mail goes to a mail server
 	TrustedProxies []netip.Prefix
@@ -89,10 +96,28 @@ func (c *Console) routes() []route {
 		post("/invitations/{id}/credentials", c.reveal),
 
 		get("/users", c.users),
+		get("/users/import", c.importPage),
+		{http.MethodPost, "/users/import", c.upload(c.takeImport)},
+		get("/users/import/{id}", c.importJob),
+		post("/users/import/{id}", c.startImport),
 		get("/users/new", c.userPage),
 		post("/users/new", c.saveUser),
 		get("/users/{id}", c.userPage),
 		post("/users/{id}", c.saveUser),
+
+		get("/self-service", c.selfService),
+		post("/self-service/reveal", c.revealPasscode),
+		get("/self-service/generate", c.passcodePage("generate")),
+		post("/self-service/generate", c.generatePasscode),
+		get("/self-service/disable", c.passcodePage("disable")),
+		post("/self-service/disable", c.disablePasscode),
+
+		get("/messages", c.messages),
+		get("/messages/{kind}/{language}", c.messagePage),
+		post("/messages/{kind}/{language}", c.saveMessage),
+		get("/messages/{kind}/{language}/html", c.messageHTML),
+		post("/messages/{kind}/{language}/preview", c.previewMessage),
+		post("/messages/{kind}/{language}/reset", c.resetMessage),
 
 		get("/site", c.sitePage),
 		post("/site", c.saveSite),
@@ -113,7 +138,9 @@ func (c *Console) routes() []route {
 
 // Mount adds the screens and what they are made of to a router.
 func (c *Console) Mount(r *mux.Router) {
-	vars := map[string]string{"{id}": "{id:[A-Za-z0-9_.-]+}", "{n}": "{n:[0-9]+}"}
+	vars := map[string]string{
+		"{id}": "{id:[A-Za-z0-9_.-]+}", "{n}": "{n:[0-9]+}", "{kind}": "{kind:[a-z_]+}", "{language}": "{language:[A-Za-z0-9-]+}",
+	}
 	for _, route := range c.routes() {
 		methods := []string{route.method}
 		if route.method == http.MethodGet {

@@ -92,11 +92,7 @@ func (c *Console) mailHTML(w http.ResponseWriter, r *http.Request, by accounts.P
 	for _, i := range mail.Inline {
 		html = strings.ReplaceAll(html, "cid:"+i.CID, "data:"+i.Type+";base64,"+base64.StdEncoding.EncodeToString(i.Data))
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", mailPolicy)
-	h.Set("X-Frame-Options", "SAMEORIGIN")
-	_, _ = w.Write([]byte(strings.Replace(html, "<head>", `<head><base target="_blank">`, 1)))
+	showInFrame(w, html)
 	return nil
 }
 

@@ -49,6 +49,7 @@ type view struct {
 	Mailbox   bool
 	FormToken string
 	Flash     string
+	Refresh   int // seconds after which the page is fetched again; 0: never
 	Now       time.Time
 	Data      any
 }
@@ -61,6 +62,9 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect
 // render answers with a page.
 func (c *Console) render(w http.ResponseWriter, r *http.Request, by accounts.Principal, status int, name, title string, data any) {
 	v := view{Title: title, Page: name, Now: moment(), Data: data, Mailbox: c.Mailbox != nil}
+	if again, ok := data.(interface{ Refresh() int }); ok {
+		v.Refresh = again.Refresh()
+	}
 	if by.Site != "" {
 		v.SignedIn, v.By, v.FormToken = true, by.Display(), c.Guard.FormToken(r)
 		if settings, err := c.Accounts.Settings(by.Site); err == nil {
@@ -85,23 +89,28 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, by accounts.Pri
 
 // functions are what templates may call.
 var functions = template.FuncMap{
-	"ago":       ago,
-	"stamp":     stamp,
-	"iso":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"state":     func(s any) string { return word(states, fmt.Sprint(s)) },
-	"platform":  func(s any) string { return word(platforms, fmt.Sprint(s)) },
-	"ownership": func(s any) string { return word(ownerships, fmt.Sprint(s)) },
-	"mode":      func(s any) string { return word(modes, fmt.Sprint(s)) },
-	"fact":      func(s any) string { return word(facts, fmt.Sprint(s)) },
-	"next":      func(s any) string { return word(actions, fmt.Sprint(s)) },
-	"party":     func(s any) string { return word(parties, fmt.Sprint(s)) },
-	"delivery":  func(s any) string { return word(deliveries, fmt.Sprint(s)) },
-	"reason":    func(s any) string { return reason(fmt.Sprint(s)) },
-	"event":     func(s any) string { return word(events, fmt.Sprint(s)) },
-	"evidence":  func(s any) string { return word(evidences, fmt.Sprint(s)) },
-	"mailkind":  func(s any) string { return word(mailKinds, fmt.Sprint(s)) },
-	"wrong":     func(s any) string { return word(wrongs, fmt.Sprint(s)) },
-	"pair":      func(a, b any) [2]any { return [2]any{a, b} },
+	"ago":          ago,
+	"stamp":        stamp,
+	"iso":          func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"state":        func(s any) string { return word(states, fmt.Sprint(s)) },
+	"platform":     func(s any) string { return word(platforms, fmt.Sprint(s)) },
+	"ownership":    func(s any) string { return word(ownerships, fmt.Sprint(s)) },
+	"mode":         func(s any) string { return word(modes, fmt.Sprint(s)) },
+	"fact":         func(s any) string { return word(facts, fmt.Sprint(s)) },
+	"next":         func(s any) string { return word(actions, fmt.Sprint(s)) },
+	"party":        func(s any) string { return word(parties, fmt.Sprint(s)) },
+	"delivery":     func(s any) string { return word(deliveries, fmt.Sprint(s)) },
+	"reason":       func(s any) string { return reason(fmt.Sprint(s)) },
+	"event":        func(s any) string { return word(events, fmt.Sprint(s)) },
+	"evidence":     func(s any) string { return word(evidences, fmt.Sprint(s)) },
+	"mailkind":     func(s any) string { return word(mailKinds, fmt.Sprint(s)) },
+	"mailabout":    func(s any) string { return mailAbout[fmt.Sprint(s)] },
+	"wrong":        func(s any) string { return word(wrongs, fmt.Sprint(s)) },
+	"passcode":     func(s any) string { return word(passcodes, fmt.Sprint(s)) },
+	"job":          func(s any) string { return word(jobs, fmt.Sprint(s)) },
+	"column":       func(s any) string { return word(columns, fmt.Sprint(s)) },
+	"importaction": func(s any) string { return word(importActions, fmt.Sprint(s)) },
+	"pair":         func(a, b any) [2]any { return [2]any{a, b} },
 }
 
 // stamp shows a time to people.

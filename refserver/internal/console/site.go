@@ -32,6 +32,7 @@ type siteNumber struct {
 // numbers describes the policy's fields; what they may be is not known here.
 func numbers() []siteNumber {
 	const devices, pin, sources = "Devices", "PIN", "Sources and site"
+	const passcode, login = "Company passcode", "One-time login"
 	return []siteNumber{
 		{Group: devices, Name: "unresponsive_after_seconds", Label: "Unresponsive after", Hint: "seconds of silence", field: func(p *accounts.Policy) **int { return &p.UnresponsiveAfterSeconds }},
 		{Group: devices, Name: "leave_timeout_seconds", Label: "Leaving ends after", Hint: "seconds without a goodbye", field: func(p *accounts.Policy) **int { return &p.LeaveTimeoutSeconds }},
@@ -41,6 +42,22 @@ func numbers() []siteNumber {
 		{Group: pin, Name: "pin_alert", Label: "Wrong tries until an alert", Hint: "0: no alert", field: func(p *accounts.Policy) **int { return &p.PINAlert }},
 		{Group: pin, Name: "pin_pace", Label: "Wrong tries per address", Hint: "in the window below; 0: no pace", field: func(p *accounts.Policy) **int { return &p.PINPace }},
 		{Group: pin, Name: "pin_pace_seconds", Label: "Window", Hint: "seconds", field: func(p *accounts.Policy) **int { return &p.PINPaceSeconds }},
+		{Group: passcode, Name: "passcode_alert", Label: "Wrong tries until an alert", Hint: "in the window below; 0: no alert", field: func(p *accounts.Policy) **int { return &p.PasscodeAlert }},
+		{Group: passcode, Name: "passcode_lock", Label: "Wrong tries until it locks", Hint: "in the window below", field: func(p *accounts.Policy) **int { return &p.PasscodeLock }},
+		{Group: passcode, Name: "passcode_window_seconds", Label: "Window", Hint: "seconds", field: func(p *accounts.Policy) **int { return &p.PasscodeWindowSeconds }},
+		{Group: passcode, Name: "passcode_source_cap", Label: "Of them from one source network", Hint: "at most half of the lock; 0: no cap, one source can lock", field: func(p *accounts.Policy) **int { return &p.PasscodeSourceCap }},
+		{Group: passcode, Name: "passcode_source_window_seconds", Label: "Window of the cap", Hint: "seconds, at least the window of the lock", field: func(p *accounts.Policy) **int { return &p.PasscodeSourceWindowSeconds }},
+		{Group: passcode, Name: "passcode_slow_seconds", Label: "Beyond the cap one try every", Hint: "seconds", field: func(p *accounts.Policy) **int { return &p.PasscodeSlowSeconds }},
+		{Group: passcode, Name: "passcode_pace", Label: "Wrong tries per address", Hint: "in the window below; 0: no pace", field: func(p *accounts.Policy) **int { return &p.PasscodePace }},
+		{Group: passcode, Name: "passcode_pace_seconds", Label: "Window", Hint: "seconds", field: func(p *accounts.Policy) **int { return &p.PasscodePaceSeconds }},
+		{Group: passcode, Name: "global_pace", Label: "Tries per second", Hint: "over all sites of this server; 0: no limit", field: func(p *accounts.Policy) **int { return &p.GlobalPace }},
+		{Group: login, Name: "mailbox_cap", Label: "Mails per mailbox", Hint: "in the window below", field: func(p *accounts.Policy) **int { return &p.MailboxCap }},
+		{Group: login, Name: "mailbox_window_seconds", Label: "Window", Hint: "seconds", field: func(p *accounts.Policy) **int { return &p.MailboxWindowSeconds }},
+		{Group: login, Name: "one_time_ttl_seconds", Label: "Can be used for", Hint: "seconds", field: func(p *accounts.Policy) **int { return &p.OneTimeTTLSeconds }},
+		{Group: login, Name: "one_time_budget", Label: "Wrong tries it survives", field: func(p *accounts.Policy) **int { return &p.OneTimeBudget }},
+		{Group: login, Name: "one_time_pace", Label: "Wrong tries per user name", Hint: "in the window below; 0: no pace", field: func(p *accounts.Policy) **int { return &p.OneTimePace }},
+		{Group: login, Name: "one_time_pace_seconds", Label: "Window", Hint: "seconds", field: func(p *accounts.Policy) **int { return &p.OneTimePaceSeconds }},
+		{Group: login, Name: "login_reservation_seconds", Label: "Stays usable once it was checked", Hint: "seconds, also past its end", field: func(p *accounts.Policy) **int { return &p.LoginReservationSeconds }},
 		{Group: sources, Name: "source_pace", Label: "Failures per source network", Hint: "in the window below; 0: no pace", field: func(p *accounts.Policy) **int { return &p.SourcePace }},
 		{Group: sources, Name: "source_pace_seconds", Label: "Window", Hint: "seconds", field: func(p *accounts.Policy) **int { return &p.SourcePaceSeconds }},
 		{Group: sources, Name: "pin_site_budget", Label: "Wrong PINs per site", Hint: "in the window below; 0: no limit", field: func(p *accounts.Policy) **int { return &p.PINSiteBudget }},
@@ -59,12 +76,15 @@ func (c *Console) sitePage(w http.ResponseWriter, r *http.Request, by accounts.P
 
 func (c *Console) showSite(w http.ResponseWriter, r *http.Request, by accounts.Principal, status int, s accounts.Settings, wrong map[string]string) error {
 	data := siteData{ID: by.Site, Settings: s, Languages: strings.Join(s.Languages, ", "), Platforms: device.Platforms(), Wrong: wrong}
-	defaults := accounts.Settings{}.Effective().Policy
+	effective, defaults := s.Effective().Policy, accounts.Settings{}.Effective().Policy
 	for _, n := range numbers() {
 		if v := *n.field(&s.Policy); v != nil {
 			n.Value = strconv.Itoa(*v)
 		}
-		n.Default = **n.field(&defaults)
+		n.Default = **n.field(&effective) // defaults depend on what is set
+		if n.Value != "" {
+			n.Default = **n.field(&defaults)
+		}
 		data.Numbers = append(data.Numbers, n)
 	}
 	c.render(w, r, by, status, "site", "Site settings", data)

@@ -42,12 +42,27 @@ var (
 		"fetched": "Page fetched", "accepted": "Accepted by a person", "profile_downloaded": "Profile downloaded", "store_redirected": "Sent to the store",
 		"first_contact": "First contact of a device", "certificate_issued": "Certificate issued", "management_active": "Management active",
 	}
-	events    = map[string]string{"device.facts_changed": "Facts changed", "invitation.credentials_revealed": "Credentials shown", "invitation.pin_replaced": "New PIN"}
-	mailKinds = map[string]string{"mail.invitation": "Invitation", "mail.renewal": "Renewal", "mail.alert": "Alert"}
-	wrongs    = map[string]string{
+	events = map[string]string{"device.facts_changed": "Facts changed", "invitation.credentials_revealed": "Credentials shown", "invitation.pin_replaced": "New PIN",
+		"passcode.generated": "Passcode generated", "passcode.revealed": "Passcode shown", "passcode.disabled": "Passcode disabled",
+		"passcode.alert": "Administrators alerted", "passcode.locked": "Passcode locked"}
+	mailKinds = map[string]string{
+		"mail.invitation": "Invitation", "mail.renewal": "Renewal", "mail.alert": "Alert", "mail.self_service": "One-time login",
+		"invitation": "Invitation", "renewal": "Renewal", "alert": "Alert", "self_service": "One-time login",
+	}
+	mailAbout = map[string]string{
+		"invitation": "To whom an administrator invites.", "renewal": "To the user of a device that went silent.",
+		"alert": "To the administrators, when something needs them.", "self_service": "To who asked for a login on the enrollment page.",
+	}
+	passcodes     = map[string]string{"none": "Not set up", "active": "Open", "locked": "Locked", "disabled": "Disabled"}
+	jobs          = map[string]string{"checking": "Checking the file", "checked": "Checked", "importing": "Importing", "imported": "Imported"}
+	importActions = map[string]string{"created": "New user", "updated": "Change", "unchanged": "As it is", "error": "Not taken"}
+	columns       = map[string]string{"email": "E-mail address", "name": "Name", "language": "Language", "external_id": "External id", "row": "Cells",
+		"subject": "Subject", "text": "Text", "html": "HTML"}
+	wrongs = map[string]string{
 		"required": "This is required.", "malformed": "This is malformed.", "too_long": "This is too long.", "unknown": "This is not known here.",
 		"out_of_range": "This is out of range.", "mismatch": "This does not fit the rest.", "no_address": "There is no e-mail address to send to.",
 		"not_found": "There is no such user.", "invitation_active": "Has an active invitation.", "conflict": "This is taken already.",
+		"repeated": "This is in the list twice.", "not_allowed": "This is not allowed here.",
 		"invalid": "Something about this person is not acceptable.",
 	}
 )
@@ -94,6 +109,12 @@ var sentences = map[string]string{
 	"user_added": "The user is added.",
 	"user_saved": "The user is saved.",
 	"site_saved": "The settings are saved.",
+
+	"passcode_changed":  "Nothing was done: the passcode has changed since that page was made.",
+	"passcode_disabled": "The passcode is disabled, and self-service with it.",
+
+	"message_saved": "The message is saved. Mail that is sent from now on has it.",
+	"message_reset": "The message has its default text again.",
 }
 
 // sentence returns what a word of [session.Guard.Flash] says, "" if it is not

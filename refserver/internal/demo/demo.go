@@ -6,6 +6,7 @@ import (
 	"context"
 	"strings"
 
+	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/refserver/internal/accounts"
 )
@@ -22,11 +23,42 @@ var people = []struct{ name, invited string }{
 // unresponsiveAfter is short, so that one sees it.
 const unresponsiveAfter = 20 // seconds
 
-// Seed fills the administrator's site unless it has users already.
-func Seed(ctx context.Context, svc *enrollment.Service, a *accounts.Accounts, by accounts.Principal) error {
-	if page, err := a.Users(ctx, by.Site, "", "", 1); err != nil || len(page.Users) > 0 {
-		return err
+// Somebody is a user of the demo site who has no invitation: whom to try
+// self-service with.
+const Somebody = "maria.santos@demo.example"
+
+// Seed fills the administrator's site unless it has users already, and returns
+// its company passcode, which is made if there never was one; zero if it is not
+// in use.
+func Seed(ctx context.Context, svc *enrollment.Service, a *accounts.Accounts, by accounts.Principal) (credentials.Secret, error) {
+	page, err := a.Users(ctx, by.Site, "", "", 1)
+	if err != nil {
+		return credentials.Secret{}, err
 	}
+	if len(page.Users) == 0 {
+		if err := fill(ctx, svc, a, by); err != nil {
+			return credentials.Secret{}, err
+		}
+	}
+	return passcode(ctx, svc, by.Actor())
+}
+
+func passcode(ctx context.Context, svc *enrollment.Service, by enrollment.Actor) (credentials.Secret, error) {
+	detail, err := svc.Passcode(ctx, by)
+	switch {
+	case err != nil:
+		return credentials.Secret{}, err
+	case detail.Status == enrollment.PasscodeActive:
+		return svc.RevealPasscode(ctx, by)
+	case detail.Status != enrollment.PasscodeNone: // as somebody left it
+		return credentials.Secret{}, nil
+	}
+	made, _, err := svc.GeneratePasscode(ctx, by)
+	return made, err
+}
+
+// fill makes settings, users and invitations.
+func fill(ctx context.Context, svc *enrollment.Service, a *accounts.Accounts, by accounts.Principal) error {
 	if err := settings(ctx, a, by.Site); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"time"
 
 	"example.com/enrollkit/credentials"
 )
@@ -23,6 +24,9 @@ type Config struct {
 	OperatorToken  credentials.Secret // zero: nobody makes sites
 	Demo           bool
 	TrustedProxies []netip.Prefix
+
+	// AnswerTime is that of enrollhttp.Options. Zero: its default.
+	AnswerTime time.Duration
 
 	OpenAPI []byte    // the document served at /openapi.yaml
 	Out     io.Writer // where the console's address and a minted token are printed

@@ -80,6 +80,8 @@ type tenants struct {
 	*world
 	other                            string // the second site's token
 	user, invitation, device, mailID string // of the first site
+	list                             string // being imported
+	passcode                         string
 }
 
 func twoSites(t *testing.T) tenants {
@@ -97,12 +99,21 @@ func twoSites(t *testing.T) tenants {
 	token := strings.TrimPrefix(scan(t, m.Inline[0].Data), w.base+"/i/")
 	x.device = w.enroll(`{"type":"token","token":"`+token+`"}`, "one", "Secret phone", 201).Device
 	w.invite(made.Token, w.user(made.Token, "Somebody", "somebody@other.example"))
+	var job struct{ ID string }
+	w.upload(adminToken, "?background=true&dry_run=true", "email,name\nagent@example.com,Secret Agent\nlisted@example.com,Secret Listed\n", http.StatusAccepted).decode(t, &job)
+	x.list = job.ID
+	x.passcode = w.passcode(adminToken)
+	w.api(adminToken, http.MethodPut, "/api/v1/messages/self_service/en", `{"subject":"Secret subject","text":"{{.Username}} {{.Password}}","html":"<p>{{.Username}} {{.Password}}</p>"}`, http.StatusOK)
 	return x
 }
 
 // ids are the ids of the first site that fit into a path.
 func (x tenants) ids(path string) string {
 	id := map[string]string{"users": x.user, "invitations": x.invitation, "devices": x.device, "mailbox": x.mailID}
+	path = strings.NewReplacer("{kind}", "self_service", "{language}", "en").Replace(path)
+	if strings.Contains(path, "/users/import") {
+		return strings.ReplaceAll(path, "{id}", x.list)
+	}
 	for part, id := range id {
 		if strings.Contains(path, "/"+part+"/") {
 			path = strings.ReplaceAll(path, "{id}", id)
@@ -137,7 +148,7 @@ func TestASiteSeesNothingOfAnother(t *testing.T) {
 				header := http.Header{"Authorization": {"Bearer " + x.other}, "Content-Type": {"application/json"}}
 				got = x.send(plain, op.method, path, header, body)
 				if strings.Contains(op.path, "{id}") {
-					nobody := x.send(plain, op.method, strings.NewReplacer(x.user, "u_none", x.invitation, "inv_none", x.device, "dev_none").Replace(path), header, body)
+					nobody := x.send(plain, op.method, strings.NewReplacer(x.user, "u_none", x.invitation, "inv_none", x.device, "dev_none", x.list, "imp_none").Replace(path), header, body)
 					assert.Equal(t, nobody.body, got.body, "an id of another site is answered as one that never was")
 				}
 			} else {
@@ -151,11 +162,12 @@ func TestASiteSeesNothingOfAnother(t *testing.T) {
 			if strings.Contains(op.path, "{id}") {
 				assert.Equal(t, http.StatusNotFound, got.status, got.body)
 			}
-			for _, secret := range []string{"Secret Agent", "Secret phone", "agent@example.com"} {
+			for _, secret := range []string{"Secret Agent", "Secret phone", "agent@example.com", "Secret Listed", "Secret subject", x.passcode} {
 				assert.NotContains(t, got.body, secret)
 			}
 		})
 	}
+	assert.Equal(t, x.passcode, x.reveal(adminToken), "the other site's passcode was made, not this one")
 	after := x.signIn(adminEmail, adminToken).get("/devices/" + x.device)
 	events := regexp.MustCompile(`<li><span class="dot`)
 	assert.Equal(t, len(events.FindAllString(before, -1)), len(events.FindAllString(after, -1)), "nothing happened to the device")
@@ -203,6 +215,10 @@ func TestNoChangeIsTakenFromAnotherSitesPage(t *testing.T) {
 	}
 	assert.Contains(t, b.get("/devices"), "Secret Agent", "still signed in, and everything is there")
 	assert.Contains(t, b.get("/invitations/"+x.invitation), "Invitation opened")
+	assert.Contains(t, b.post("/self-service/reveal", nil, 200).body, x.passcode)
+	assert.Contains(t, b.get("/messages/self_service/en"), "Secret subject")
+	assert.Contains(t, b.get("/users/import/"+x.list), "Checked")
+	assert.NotContains(t, b.get("/users"), "Secret Listed")
 }
 
 func TestGetChangesNothing(t *testing.T) {
@@ -231,7 +247,7 @@ func TestWhoIsNotSignedInSeesTheSignInPage(t *testing.T) {
 		if op.path == "/sign-in" || strings.HasPrefix(op.path, "/static/") || op.path == "/openapi.yaml" {
 			continue
 		}
-		path := strings.NewReplacer("{id}", "x", "{n}", "0").Replace(op.path)
+		path := strings.NewReplacer("{id}", "x", "{n}", "0", "{kind}", "alert", "{language}", "en").Replace(op.path)
 		got := w.send(plain, op.method, path, http.Header{"Origin": {w.base}}, "")
 		if strings.HasPrefix(path, "/api/") {
 			assert.Equal(t, http.StatusUnauthorized, got.status, path)

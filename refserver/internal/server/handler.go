@@ -7,6 +7,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/enrollment/adminhttp"
 	"example.com/enrollkit/enrollment/enrollhttp"
 	"example.com/enrollkit/refserver/internal/console"
@@ -25,17 +26,20 @@ func (s *server) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	people, err := enrollhttp.New(s.svc, enrollhttp.Options{TrustedProxies: s.TrustedProxies, Logger: s.Log})
+	people, err := enrollhttp.New(s.svc, enrollhttp.Options{TrustedProxies: s.TrustedProxies, AnswerTime: s.AnswerTime, Logger: s.Log})
 	if err != nil {
 		return nil, err
 	}
-	admin := adminhttp.New(s.svc, guard.Actor, adminhttp.BasePath("/api/v1"), adminhttp.Logger(s.Log),
+	admin := adminhttp.New(s.svc, guard.Actor, adminhttp.BasePath("/api/v1"), adminhttp.Logger(s.Log), adminhttp.WithMessages(s.messages),
 		adminhttp.TrustedOrigins(s.public.Scheme+"://"+s.public.Host))
 
 	// The SDK's handlers have guards of their own and take whole paths.
 	root := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	for _, prefix := range []string{"/i/", "/device/", "/platform/"} {
 		root.PathPrefix(prefix).Handler(people)
+	}
+	for _, path := range []string{"/enroll", "/enroll/login", "/enroll/login/accept"} {
+		root.Path(path).Handler(people)
 	}
 	root.Path("/api/v1/{own:sites|site|users}").Handler(own)
 	root.PathPrefix("/api/v1/users/").Handler(own)
@@ -47,7 +51,7 @@ func (s *server) handler() (http.Handler, error) {
 // ownRoutes are the routes that are not the SDK's.
 func (s *server) ownRoutes(guard *session.Guard) (*mux.Router, error) {
 	screens, err := console.New(console.Options{
-		Service: s.svc, Accounts: s.accounts, Guard: guard, Mailbox: s.mailbox,
+		Service: s.svc, Accounts: s.accounts, Guard: guard, Mailbox: s.mailbox, Messages: s.messages, Imports: s.imports, Journal: s.journal,
 		TrustedProxies: s.TrustedProxies, Logger: s.Log,
 	})
 	if err != nil {
@@ -59,11 +63,21 @@ func (s *server) ownRoutes(guard *session.Guard) (*mux.Router, error) {
 	own.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	own.HandleFunc("/readyz", s.readyz)
 	own.Handle("/openapi.yaml", siteapi.ServeOpenAPI(s.OpenAPI)).Methods(http.MethodGet, http.MethodHead)
-	(&siteapi.API{Accounts: s.accounts, Guard: guard, OperatorToken: s.OperatorToken, Logger: s.Log}).Mount(own)
+	(&siteapi.API{Accounts: s.accounts, Imports: s.imports, Guard: guard, OperatorToken: s.OperatorToken, Logger: s.Log}).Mount(own)
 	screens.Mount(own)
 	own.NotFoundHandler = web.Log(s.Log)(http.HandlerFunc(screens.NotFound))
 	own.MethodNotAllowedHandler = web.Log(s.Log)(http.HandlerFunc(methodNotAllowed))
 	return own, nil
+}
+
+// journal returns what happened to one subject of a site. The Service has the
+// journal of a whole site; its storage has this, too.
+func (s *server) journal(ctx context.Context, site, subject string) (events []enrollment.Event, err error) {
+	err = s.store.View(ctx, func(ctx context.Context, tx enrollment.Tx) error {
+		events, err = tx.Journal().List(ctx, enrollment.EventQuery{Site: site, Subject: subject})
+		return err
+	})
+	return events, err
 }
 
 func methodNotAllowed(w http.ResponseWriter, r *http.Request) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"example.com/enrollkit/credentials"
 )
@@ -41,7 +42,10 @@ func makeKeyring(path string) (ring *credentials.Keyring, err error) {
 	if ring, err = credentials.NewKeyring(key); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	// Written beside its place and moved there: killed in between, the next
+	// start finds no ring and makes one, and never half of one.
+	draft := path + ".new"
+	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("key ring: %w", err)
 	}
@@ -49,5 +53,17 @@ func makeKeyring(path string) (ring *credentials.Keyring, err error) {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return nil, fmt.Errorf("key ring: %w", err)
 	}
+	if err := errors.Join(os.Rename(draft, path), syncDir(filepath.Dir(path))); err != nil {
+		return nil, fmt.Errorf("key ring: %w", err)
+	}
 	return ring, nil
+}
+
+// syncDir puts a directory's entries on the disk.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -20,7 +20,9 @@ import (
 	"example.com/enrollkit/enrollment/sqlstore"
 	"example.com/enrollkit/refserver/internal/accounts"
 	"example.com/enrollkit/refserver/internal/demo"
+	"example.com/enrollkit/refserver/internal/imports"
 	"example.com/enrollkit/refserver/internal/mailbox"
+	"example.com/enrollkit/refserver/internal/messages"
 	"example.com/enrollkit/refserver/internal/smtp"
 	"example.com/enrollkit/refserver/sqlitedb"
 )
@@ -39,6 +41,8 @@ type server struct {
 	store    *sqlstore.Store
 	accounts *accounts.Accounts
 	mailbox  *mailbox.Mailbox // nil with a mail server
+	messages *messages.Store
+	imports  *imports.Jobs
 	svc      *enrollment.Service
 	ready    atomic.Bool
 }
@@ -93,11 +97,14 @@ func (s *server) open(ctx context.Context) (admin signIn, err error) {
 	if err := s.makeService(ctx, ring); err != nil {
 		return signIn{}, err
 	}
+	if s.imports, err = imports.Open(ctx, s.db.DB, s.accounts, s.Log); err != nil {
+		return signIn{}, err
+	}
 	if admin, err = s.firstSite(ctx); err != nil {
 		return signIn{}, err
 	}
 	if s.Demo {
-		err = demo.Seed(ctx, s.svc, s.accounts, admin.Principal)
+		admin.Passcode, err = demo.Seed(ctx, s.svc, s.accounts, admin.Principal)
 	}
 	return admin, err
 }
@@ -109,10 +116,14 @@ func (s *server) makeService(ctx context.Context, ring *credentials.Keyring) err
 	if err != nil {
 		return err
 	}
-	deliverer, err := mailer.New(sender, mailer.Options{From: mailer.Address{Email: s.MailFrom}})
+	if s.messages, err = messages.Open(ctx, s.db.DB, s.accounts); err != nil {
+		return err
+	}
+	deliverer, err := mailer.New(sender, mailer.Options{From: mailer.Address{Email: s.MailFrom}, Overrides: s.messages, Logger: s.Log})
 	if err != nil {
 		return err
 	}
+	s.messages.Use(deliverer)
 	s.svc, err = enrollment.New(s.store, enrollment.Config{
 		Keyring: ring, Sites: s.accounts, Directory: s.accounts, Administrators: s.accounts,
 		Deliverer: deliverer, Logger: s.Log,
@@ -172,6 +183,7 @@ func (s *server) serve(ctx context.Context, listener net.Listener, handler http.
 		return nil
 	})
 	worker("relay and sweeper", s.svc.Run)
+	worker("imports", s.imports.Run)
 	if s.Demo && s.Simulate != nil {
 		base := *s.public
 		base.Host = listener.Addr().String()

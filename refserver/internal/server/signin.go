@@ -8,6 +8,7 @@ import (
 
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/refserver/internal/accounts"
+	"example.com/enrollkit/refserver/internal/demo"
 )
 
 // signIn is how the first administrator gets in.
@@ -15,6 +16,8 @@ type signIn struct {
 	accounts.Principal
 	Token credentials.Secret // zero: known from before
 	Given bool               // by the configuration, so it is not printed
+
+	Passcode credentials.Secret // of the demo's self-service; zero without a demo
 }
 
 // firstSite makes the one site of the first start, and sees to it that a token
@@ -38,10 +41,10 @@ func (s *server) firstSite(ctx context.Context) (signIn, error) {
 			settings.Name = "Demo company"
 		}
 		_, p, err := s.accounts.CreateSite(ctx, settings, s.AdminEmail, token)
-		return signIn{p, token.Secret, given}, err
+		return signIn{Principal: p, Token: token.Secret, Given: given}, err
 	}
 	p, err := s.accounts.SetToken(ctx, site.ID, token)
-	return signIn{p, token.Secret, given}, err
+	return signIn{Principal: p, Token: token.Secret, Given: given}, err
 }
 
 // print tells where the console is and how to get in. This is the one place
@@ -59,6 +62,9 @@ func (a signIn) print(w io.Writer, public *url.URL, mailbox bool) {
 	}
 	if mailbox {
 		text += "  mailbox   " + public.JoinPath("/mailbox").String() + "\n"
+	}
+	if !a.Passcode.IsZero() {
+		text += "\n  self-service   " + public.JoinPath("/enroll").String() + "\n  passcode       " + a.Passcode.Reveal() + "\n  for example    " + demo.Somebody + "\n"
 	}
 	_, _ = fmt.Fprintln(w, text) // without anybody to read it there is nothing to do
 }

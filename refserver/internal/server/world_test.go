@@ -74,7 +74,7 @@ func (w *world) run(change ...func(*Config)) {
 		Listen: "127.0.0.1:0", Database: filepath.Join(w.dir, "test.db"), Keyring: filepath.Join(w.dir, "test.keyring"),
 		MailFrom: "enroll@example.com", AdminEmail: adminEmail,
 		AdminToken: credentials.SecretString(adminToken), OperatorToken: credentials.SecretString(operatorToken),
-		OpenAPI: document, Out: w.out,
+		OpenAPI: document, Out: w.out, AnswerTime: -1, // what the default is good for is enrollhttp's to test
 		Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, c := range change {
@@ -282,4 +282,31 @@ func (w *world) report(e enrolled) (state string) {
 		`{"seq":1,"facts":{"agent_installed":true,"work_profile":true,"permissions":true,"inventory_received":true},"inventory":{"storage_gb":128}}`,
 		http.StatusOK).decode(w.t, &status)
 	return status.State
+}
+
+// upload sends a list of users and wants a status.
+func (w *world) upload(token, query, list string, want int) answer {
+	w.t.Helper()
+	got := w.send(plain, http.MethodPost, "/api/v1/users/import"+query, http.Header{
+		"Authorization": {"Bearer " + token}, "Content-Type": {"text/csv"},
+	}, list)
+	require.Equal(w.t, want, got.status, got.body)
+	return got
+}
+
+// passcode generates a company passcode.
+func (w *world) passcode(token string) string {
+	w.t.Helper()
+	var made struct{ Passcode string }
+	w.api(token, http.MethodPost, "/api/v1/passcode/generate", "", http.StatusOK).decode(w.t, &made)
+	require.Len(w.t, made.Passcode, 12)
+	return made.Passcode
+}
+
+// reveal shows the company passcode.
+func (w *world) reveal(token string) string {
+	w.t.Helper()
+	var shown struct{ Passcode string }
+	w.api(token, http.MethodPost, "/api/v1/passcode/reveal", "", http.StatusOK).decode(w.t, &shown)
+	return shown.Passcode
 }

@@ -16,6 +16,7 @@ import (
 
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/enrollment"
+	"example.com/enrollkit/enrollment/adminhttp"
 	"example.com/enrollkit/refserver/internal/accounts"
 )
 
@@ -65,9 +66,13 @@ func (g *Guard) Principal(r *http.Request) (accounts.Principal, error) {
 	return p, nil
 }
 
-// Actor is [Guard.Principal] for the admin API.
+// Actor is [Guard.Principal] for the admin API, to which nobody is
+// [adminhttp.ErrUnauthenticated].
 func (g *Guard) Actor(r *http.Request) (enrollment.Actor, error) {
 	p, err := g.Principal(r)
+	if errors.Is(err, ErrNobody) {
+		err = fmt.Errorf("%w: %w", adminhttp.ErrUnauthenticated, err)
+	}
 	return p.Actor(), err
 }
 

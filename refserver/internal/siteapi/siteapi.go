@@ -18,6 +18,7 @@ import (
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/refserver/internal/accounts"
+	"example.com/enrollkit/refserver/internal/imports"
 	"example.com/enrollkit/refserver/internal/session"
 	"example.com/enrollkit/refserver/internal/web"
 )
@@ -26,6 +27,7 @@ import (
 // nobody makes sites.
 type API struct {
 	Accounts      *accounts.Accounts
+	Imports       *imports.Jobs
 	Guard         *session.Guard
 	OperatorToken credentials.Secret
 	Logger        *slog.Logger
@@ -47,6 +49,10 @@ func (a *API) routes() []route {
 		{"PUT", "/api/v1/site", a.admin(a.putSite)},
 		{"GET", "/api/v1/users", a.admin(a.listUsers)},
 		{"POST", "/api/v1/users", a.admin(a.createUser)},
+		{"POST", "/api/v1/users/import", a.admin(a.importUsers)},
+		{"GET", "/api/v1/users/export", a.admin(a.exportUsers)},
+		{"GET", "/api/v1/users/imports/{id}", a.admin(a.importJob)},
+		{"POST", "/api/v1/users/imports/{id}/start", a.admin(a.startImport)},
 		{"GET", "/api/v1/users/{id}", a.admin(a.getUser)},
 		{"PATCH", "/api/v1/users/{id}", a.admin(a.changeUser)},
 	}

@@ -18,6 +18,7 @@ import (
 
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/refserver/internal/accounts"
+	"example.com/enrollkit/refserver/internal/imports"
 	"example.com/enrollkit/refserver/internal/session"
 	"example.com/enrollkit/refserver/sqlitedb"
 )
@@ -39,7 +40,9 @@ func newAPI(t *testing.T) (http.Handler, string) {
 	guard, err := session.New(a, public)
 	require.NoError(t, err)
 	router := mux.NewRouter().SkipClean(true)
-	(&API{Accounts: a, Guard: guard, OperatorToken: credentials.SecretString(operator), Logger: slog.New(slog.DiscardHandler)}).Mount(router)
+	jobs, err := imports.Open(t.Context(), db.DB, a, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	(&API{Accounts: a, Imports: jobs, Guard: guard, OperatorToken: credentials.SecretString(operator), Logger: slog.New(slog.DiscardHandler)}).Mount(router)
 	return router, token.Secret.Reveal()
 }
 
@@ -104,6 +107,19 @@ func TestAnswers(t *testing.T) {
 		{"below zero", token, "PUT", "/api/v1/site", `{"policy":{"pin_pace":-1}}`, 422, `{"field":"policy.pin_pace","code":"out_of_range"}`},
 		{"a window of nothing", token, "PUT", "/api/v1/site", `{"policy":{"pin_pace_seconds":0}}`, 422, `{"field":"policy.pin_pace_seconds","code":"out_of_range"}`},
 		{"no silence at all", token, "PUT", "/api/v1/site", `{"policy":{"unresponsive_after_seconds":0}}`, 422, `out_of_range`},
+		{"self-service has defaults", token, "GET", "/api/v1/site", "", 200, `"passcode_alert":10,"passcode_lock":100,"passcode_window_seconds":86400,"passcode_source_cap":10,"passcode_source_window_seconds":86400,"passcode_slow_seconds":60,"passcode_pace":5,"passcode_pace_seconds":900,"global_pace":50,"mailbox_cap":3,"mailbox_window_seconds":3600,"one_time_budget":10,"one_time_pace":5,"one_time_pace_seconds":900,"one_time_ttl_seconds":86400,"login_reservation_seconds":600`},
+		{"a lower lock brings a lower cap", token, "PUT", "/api/v1/site", `{"policy":{"passcode_lock":12}}`, 200, `"passcode_alert":10,"passcode_lock":12,"passcode_window_seconds":86400,"passcode_source_cap":1`},
+		{"the lowest lock", token, "PUT", "/api/v1/site", `{"policy":{"passcode_lock":10}}`, 200, `"passcode_source_cap":1`},
+		{"a cap above half of the lock", token, "PUT", "/api/v1/site", `{"policy":{"passcode_lock":12,"passcode_source_cap":7}}`, 422, `{"field":"policy.passcode_source_cap","code":"out_of_range"}`},
+		{"half of the lock", token, "PUT", "/api/v1/site", `{"policy":{"passcode_lock":12,"passcode_source_cap":6}}`, 200, `"passcode_source_cap":6`},
+		{"an alert behind the lock", token, "PUT", "/api/v1/site", `{"policy":{"passcode_lock":12,"passcode_alert":13}}`, 422, `{"field":"policy.passcode_alert","code":"out_of_range"}`},
+		{"a window of self-service below the lock's", token, "PUT", "/api/v1/site", `{"policy":{"passcode_source_window_seconds":3600}}`, 422, `{"field":"policy.passcode_source_window_seconds","code":"out_of_range"}`},
+		{"what can be turned off", token, "PUT", "/api/v1/site", `{"policy":{"passcode_alert":0,"passcode_source_cap":0,"passcode_pace":0,"global_pace":0,"one_time_pace":0}}`, 200, `"passcode_source_cap":0`},
+		{"the lock cannot", token, "PUT", "/api/v1/site", `{"policy":{"passcode_lock":0}}`, 422, `{"field":"policy.passcode_lock","code":"out_of_range"}`},
+		{"nor the cap of a mailbox", token, "PUT", "/api/v1/site", `{"policy":{"mailbox_cap":0}}`, 422, `{"field":"policy.mailbox_cap","code":"out_of_range"}`},
+		{"nor the budget of a login", token, "PUT", "/api/v1/site", `{"policy":{"one_time_budget":0}}`, 422, `{"field":"policy.one_time_budget","code":"out_of_range"}`},
+		{"a login for two days", token, "PUT", "/api/v1/site", `{"policy":{"one_time_ttl_seconds":172800}}`, 422, `{"field":"policy.one_time_ttl_seconds","code":"out_of_range"}`},
+		{"a login for a minute", token, "PUT", "/api/v1/site", `{"policy":{"one_time_ttl_seconds":60}}`, 200, `"one_time_ttl_seconds":60,"login_reservation_seconds":60`},
 		{"an agent", token, "PUT", "/api/v1/site", `{"agents":{"android":{"package":"com.example"}}}`, 200, `"package":"com.example"`},
 		{"an unknown platform", token, "PUT", "/api/v1/site", `{"agents":{"symbian":{}}}`, 422, `{"field":"agents","code":"unknown"}`},
 		{"a store that is a script", token, "PUT", "/api/v1/site", `{"agents":{"ios":{"store_url":"javascript:alert(1)"}}}`, 422, `agents.ios.store_url`},
