@@ -4,6 +4,9 @@
 // to be embedded in a product that manages devices, beside that product's own
 // users, tenants, mail and console. This package holds no code.
 //
+// The Example of this package goes from an invitation to an active device in
+// twenty lines.
+//
 // # The map
 //
 // The packages that hold the rules are pure. They import neither each other nor
@@ -47,6 +50,8 @@
 //   - A copy of the database without its keys gives no credential, and does not
 //     confirm a guess at one. A secret cannot be printed, logged or marshalled
 //     by accident.
+//   - A company passcode locks at exactly its level, and no single source can
+//     lock it. A one-time login lets one device in.
 //   - A device that repeats itself, or speaks out of order, changes nothing.
 //   - Deactivating an invitation leaves the devices enrolled with it alone.
 //   - The identifiers of your tenants and users stay yours: opaque strings of up
