@@ -186,7 +186,7 @@ func TestEvents(t *testing.T) {
 	assert.Equal(t, map[string]any{}, got.at("events.0.data"))
 	assert.Equal(t, 2.0, got.at("after"))
 	assert.Equal(t, "invitation.sent", w.get(acme, "/events?after=1").at("events.0.type"))
-	assert.Len(t, w.get(acme, "/events?limit=1").at("events"), 1)
+	assert.Len(t, w.get(acme, "/events?page_size=1").at("events"), 1)
 	assert.Equal(t, "{\"events\":[],\"after\":2}\n", w.get(acme, "/events?after=2").Body)
 }
 

@@ -19,7 +19,7 @@ func (a *api) events(w http.ResponseWriter, r *http.Request, by enrollment.Actor
 		return err
 	}
 	after := q.number("after", 0, math.MaxInt64)
-	limit := q.number("limit", 1, enrollment.MaxPageSize)
+	limit := q.number("page_size", 1, enrollment.MaxPageSize)
 	if err := q.wrong.err(); err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ var tour = []struct {
 	{"PUT /messages/{kind}/{language}", "/messages/invitation/en", `{"subject":"S","text":"T","html":"H"}`, 200},
 	{"POST /messages/{kind}/{language}/preview", "/messages/invitation/en/preview", `{"subject":"S","text":"T","html":"H"}`, 200},
 	{"DELETE /messages/{kind}/{language}", "/messages/invitation/en", "", 204},
-	{"GET /events", "/events?after=0&limit=500", "", 200},
+	{"GET /events", "/events?after=0&page_size=500", "", 200},
 	{"GET /openapi.yaml", "/openapi.yaml", "", 200},
 }
 

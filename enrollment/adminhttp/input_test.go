@@ -97,8 +97,8 @@ func TestFieldErrors(t *testing.T) {
 
 		{"GET /events?after=-1", "", []string{"after: out_of_range"}},
 		{"GET /events?after=last", "", []string{"after: malformed"}},
-		{"GET /events?limit=0", "", []string{"limit: out_of_range"}},
-		{"GET /events?limit=501", "", []string{"limit: out_of_range"}},
+		{"GET /events?page_size=0", "", []string{"page_size: out_of_range"}},
+		{"GET /events?page_size=501", "", []string{"page_size: out_of_range"}},
 	} {
 		name := c.request + " " + c.body
 		t.Run(name[:min(len(name), 120)], func(t *testing.T) {

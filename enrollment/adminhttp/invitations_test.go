@@ -202,11 +202,11 @@ func TestInvitations(t *testing.T) {
 	t.Run("each show is one entry of the journal", func(t *testing.T) {
 		_, err := w.svc.Sequence(t.Context())
 		require.NoError(t, err)
-		before := strings.Count(w.get(acme, "/events?limit=500").Body, invitation.EventRevealed)
+		before := strings.Count(w.get(acme, "/events?page_size=500").Body, invitation.EventRevealed)
 		w.do(acme, "POST", "/invitations/"+one+"/credentials", "")
 		_, err = w.svc.Sequence(t.Context())
 		require.NoError(t, err)
-		assert.Equal(t, before+1, strings.Count(w.get(acme, "/events?limit=500").Body, invitation.EventRevealed))
+		assert.Equal(t, before+1, strings.Count(w.get(acme, "/events?page_size=500").Body, invitation.EventRevealed))
 	})
 	t.Run("deactivated is the end, twice is no error", func(t *testing.T) {
 		for range 2 {

@@ -81,7 +81,7 @@ func TestPasscode(t *testing.T) {
 		_, err := w.svc.Sequence(t.Context())
 		require.NoError(t, err)
 		seen := map[string]int{}
-		for _, e := range w.get(acme, "/events?limit=500").at("events").([]any) {
+		for _, e := range w.get(acme, "/events?page_size=500").at("events").([]any) {
 			e := e.(map[string]any)
 			if e["subject"] == enrollment.PasscodeSubject {
 				seen[e["type"].(string)]++

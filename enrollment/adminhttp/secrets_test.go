@@ -60,7 +60,7 @@ func TestNoAnswerButThoseThatRevealHasASecret(t *testing.T) {
 		}
 	})
 	// All that can be read of the first invitation, and what changes it.
-	for _, path := range []string{"/invitations", "/invitations/" + active, "/slots", "/devices/" + enrolled.Device.ID, "/events?limit=500"} {
+	for _, path := range []string{"/invitations", "/invitations/" + active, "/slots", "/devices/" + enrolled.Device.ID, "/events?page_size=500"} {
 		look("GET "+path, w.get(acme, path))
 	}
 	look("send", w.do(acme, "POST", "/invitations/"+active+"/send", ""))
@@ -86,7 +86,7 @@ func TestNoAnswerButThoseThatRevealHasASecret(t *testing.T) {
 	w.store.err = nil
 	_, err := w.svc.Sequence(t.Context())
 	require.NoError(t, err)
-	look("journal", w.get(acme, "/events?limit=500"))
+	look("journal", w.get(acme, "/events?page_size=500"))
 
 	require.Greater(t, len(answers), 100)
 	for name, canary := range canaries {

@@ -1,12 +1,9 @@
 package sqlstore_test
 
 import (
-	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 
-	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/enrollment/sqlstore"
 )
 
@@ -22,28 +19,4 @@ func ExampleMigrations() {
 	}
 	// Output:
 	// 1 base: makes 17 tables
-}
-
-// One transaction for the embedder's rows and ours: both are committed, or
-// neither is.
-func ExampleStore_InTx() {
-	invite := func(ctx context.Context, db *sql.DB, store *sqlstore.Store, users ...enrollment.User) error {
-		tx, err := db.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = tx.Rollback() }()
-		if _, err := tx.ExecContext(ctx, "INSERT INTO orders (note) VALUES ('phones')"); err != nil {
-			return err
-		}
-		err = store.InTx(sqlstore.SQLTx(tx)).Update(ctx, func(ctx context.Context, tx enrollment.Tx) error {
-			_, err := tx.Users().Lock(ctx, users...)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		return tx.Commit()
-	}
-	_ = invite
 }

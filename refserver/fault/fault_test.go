@@ -232,7 +232,7 @@ func follow(ctx context.Context, base string, o *office, db *sql.DB) error {
 	seen := map[string]int64{}
 	total := 0
 	for after := int64(0); ; {
-		a, err := boss.send(boss.admin(http.MethodGet, fmt.Sprintf("/events?limit=500&after=%d", after), nil))
+		a, err := boss.send(boss.admin(http.MethodGet, fmt.Sprintf("/events?page_size=500&after=%d", after), nil))
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -65,7 +66,7 @@ func (s *server) ownRoutes(guard *session.Guard) (*mux.Router, error) {
 	own.Handle("/openapi.yaml", siteapi.ServeOpenAPI(s.OpenAPI)).Methods(http.MethodGet, http.MethodHead)
 	(&siteapi.API{Accounts: s.accounts, Imports: s.imports, Guard: guard, OperatorToken: s.OperatorToken, Logger: s.Log}).Mount(own)
 	screens.Mount(own)
-	own.NotFoundHandler = web.Log(s.Log)(http.HandlerFunc(screens.NotFound))
+	own.NotFoundHandler = web.Log(s.Log)(notFound(screens.NotFound))
 	own.MethodNotAllowedHandler = web.Log(s.Log)(http.HandlerFunc(methodNotAllowed))
 	return own, nil
 }
@@ -78,6 +79,17 @@ func (s *server) journal(ctx context.Context, site, subject string) (events []en
 		return err
 	})
 	return events, err
+}
+
+// notFound answers programs in their form and people with a page.
+func notFound(page http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			web.WriteProblem(w, r, web.Refusal(http.StatusNotFound, "not_found", "There is nothing here."))
+			return
+		}
+		page(w, r)
+	})
 }
 
 func methodNotAllowed(w http.ResponseWriter, r *http.Request) {
