@@ -135,7 +135,7 @@ func (p *player) readMail(ctx context.Context, who, id string) error {
 		if image.Type != "image/png" {
 			continue
 		}
-		if text, err := readQR(image.Data); err != nil || text != p.codes.QR {
+		if text, err := ReadQR(image.Data); err != nil || text != p.codes.QR {
 			p.tally.unexpected(who, "QR code in a mail", "what the credentials say", "something else")
 		}
 	}

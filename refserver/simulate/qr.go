@@ -20,7 +20,7 @@ func (p *player) scan(ctx context.Context, who string, a *agent) (string, error)
 	if err != nil {
 		return "", err
 	}
-	text, err := readQR(got.body)
+	text, err := ReadQR(got.body)
 	if err != nil {
 		p.tally.unexpected(who, "GET /i/{token}/qr.png", "a QR code that a camera reads", "none")
 		return "", errStopped
@@ -34,10 +34,11 @@ func (p *player) scan(ctx context.Context, who string, a *agent) (string, error)
 	return token, nil
 }
 
-// readQR returns the text of a QR code. Of a hundred perfect pictures gozxing
+// ReadQR returns the text of a QR code in a PNG, read by a decoder that is not
+// ours. Of a hundred perfect pictures gozxing
 // takes one or two for crooked, like a camera that needs a second look; then it
 // is told that the picture is straight.
-func readQR(image []byte) (string, error) {
+func ReadQR(image []byte) (string, error) {
 	picture, err := png.Decode(bytes.NewReader(image))
 	if err != nil {
 		return "", errors.New("simulate: no PNG")

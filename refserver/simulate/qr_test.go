@@ -20,7 +20,7 @@ func TestEveryCodeOfALinkIsRead(t *testing.T) {
 		require.NoError(t, err)
 		code, err := credentials.EncodeQR(link)
 		require.NoError(t, err)
-		text, err := readQR(code.AppendPNG(nil, 8))
+		text, err := ReadQR(code.AppendPNG(nil, 8))
 		require.NoError(t, err)
 		require.Equal(t, link.Reveal(), text)
 	}
