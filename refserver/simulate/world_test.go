@@ -3,7 +3,6 @@ package simulate
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -58,7 +57,7 @@ func newWorld(t *testing.T, policy enrollment.Policy) *world {
 	require.NoError(t, err)
 	api := adminhttp.New(svc, func(r *http.Request) (enrollment.Actor, error) {
 		if r.Header.Get("Authorization") != "Bearer "+adminToken {
-			return enrollment.Actor{}, errors.New("nobody")
+			return enrollment.Actor{}, adminhttp.ErrUnauthenticated
 		}
 		return enrollment.Actor{Site: "acme", ID: "ann"}, nil
 	}, adminhttp.BasePath(apiPath))
