@@ -2,6 +2,9 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"example.com/enrollkit/credentials"
@@ -31,7 +34,8 @@ func (t counters) Get(ctx context.Context, keys ...string) ([]credentials.Counte
 }
 
 func (t counters) Refund(ctx context.Context, keys ...string) error {
-	for _, k := range keys { // one by one, as a key named twice gets two back
+	keys = slices.Sorted(slices.Values(keys)) // one order for all callers
+	for _, k := range keys {                  // one by one, as a key named twice gets two back
 		if _, err := t.exec(ctx, "UPDATE @counters SET n = n - 1 WHERE key = ? AND n > 0", k); err != nil {
 			return err
 		}
@@ -55,7 +59,7 @@ func (t counters) load(ctx context.Context, keys []string) (ledger, error) {
 	}
 	var w where
 	w.in("key", anys(keys))
-	list, err := collect(ctx, t.unit, counterFields, "SELECT "+counterColumns+" FROM @counters WHERE "+w.text+t.lock(), w.args...)
+	list, err := collect(ctx, t.unit, counterFields, "SELECT "+counterColumns+" FROM @counters WHERE "+w.text+" ORDER BY key"+t.lock(), w.args...)
 	for _, c := range list {
 		known[c.Key] = c
 	}
@@ -111,20 +115,26 @@ func (l ledger) spend(limits []credentials.Limit, now time.Time) (changed ledger
 func (s *Store) Spend(ctx context.Context, now time.Time, gate []credentials.Limit, groups ...[]credentials.Limit) (spent enrollment.Spent, err error) {
 	err = s.Update(ctx, func(ctx context.Context, tx enrollment.Tx) error {
 		spent, err = counters{tx.(*unit)}.spend(ctx, now.UTC().Truncate(time.Microsecond), gate, groups)
+		if err == nil && spent.Refused {
+			err = errRefused
+		}
 		return err
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errRefused) {
 		return enrollment.Spent{}, err
 	}
 	return spent, nil
 }
+
+// errRefused takes back the rows that were only made to be locked.
+var errRefused = errors.New("sqlstore: refused")
 
 func (t counters) spend(ctx context.Context, now time.Time, gate []credentials.Limit, groups [][]credentials.Limit) (enrollment.Spent, error) {
 	all := names(gate)
 	for _, group := range groups {
 		all = append(all, names(group)...)
 	}
-	known, err := t.load(ctx, all)
+	known, err := t.claim(ctx, all)
 	if err != nil {
 		return enrollment.Spent{}, err
 	}
@@ -158,7 +168,48 @@ func (t counters) spend(ctx context.Context, now time.Time, gate []credentials.L
 	for i, group := range groups {
 		spent.Groups[i].Counters = known.stand(names(group))
 	}
-	return spent, nil
+	return spent, t.disclaim(ctx, known)
+}
+
+// claim is load that locks counters that do not exist yet as well. Where others
+// may write at the same time it makes a row of each, in one order for all
+// callers; a row that nothing was spent on is taken away again by disclaim.
+func (t counters) claim(ctx context.Context, keys []string) (ledger, error) {
+	if t.rendered.dialect.oneWriter {
+		return t.load(ctx, keys)
+	}
+	known := make(ledger, len(keys))
+	for chunk := range slices.Chunk(slices.Compact(slices.Sorted(slices.Values(keys))), maxRows) {
+		var values []any
+		for _, k := range chunk {
+			values = append(values, k)
+		}
+		err := t.change(ctx, "INSERT INTO @counters AS c (key, n, start_at, last_at, expires_at) VALUES "+
+			strings.TrimSuffix(strings.Repeat("(?, 0, 0, 0, 0), ", len(chunk)), ", ")+
+			" ON CONFLICT (key) DO UPDATE SET key = excluded.key RETURNING "+counterColumns, values, func(r Rows) error {
+			var c counter
+			err := r.Scan(counterFields(&c)...)
+			known[c.Key] = c
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return known, nil
+}
+
+func (t counters) disclaim(ctx context.Context, known ledger) error {
+	if t.rendered.dialect.oneWriter {
+		return nil
+	}
+	var unused []string
+	for k, c := range known {
+		if c.Last.IsZero() {
+			unused = append(unused, k)
+		}
+	}
+	return t.Delete(ctx, unused...)
 }
 
 func names(limits []credentials.Limit) []string {

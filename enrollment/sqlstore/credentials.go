@@ -28,10 +28,12 @@ func (t creds) Put(ctx context.Context, list ...enrollment.Credential) error {
 		key
 		kind enrollment.CredentialKind
 	}
-	return replace(ctx, t.unit, "@credentials ("+credentialColumns+")", credentialFields, `ON CONFLICT (kind, site, owner) DO UPDATE SET
-		generation = excluded.generation, index_mac = excluded.index_mac, check_mac = excluded.check_mac,
-		sealed = excluded.sealed, data = excluded.data, created_at = excluded.created_at, created_by = excluded.created_by`,
-		last(list, func(c *enrollment.Credential) owner { return owner{key{c.Site, c.Owner}, c.Kind} }))
+	rows := last(list, func(c *enrollment.Credential) owner { return owner{key{c.Site, c.Owner}, c.Kind} })
+	return t.guard(ctx, func() error {
+		return replace(ctx, t.unit, "@credentials ("+credentialColumns+")", credentialFields, `ON CONFLICT (kind, site, owner) DO UPDATE SET
+			generation = excluded.generation, index_mac = excluded.index_mac, check_mac = excluded.check_mac,
+			sealed = excluded.sealed, data = excluded.data, created_at = excluded.created_at, created_by = excluded.created_by`, rows)
+	})
 }
 
 func (t creds) Get(ctx context.Context, site, owner string, kind enrollment.CredentialKind) (enrollment.Credential, error) {

@@ -23,6 +23,23 @@
 // will commit; [Conn] hands the embedder's statements the transaction of one of
 // our units. Neither needs the other.
 //
+// # PostgreSQL
+//
+// Version 13 or later, through pgx: refserver/pgxq adapts its pool, and
+// database/sql with pgx's driver works as well. Each unit runs in a transaction
+// of its own at read committed; constraints, row locks and conditional updates
+// keep the promises, so that any number of processes may share a database. A
+// unit that the database gave up on (40001, 40P01) runs again, at most five
+// times; a commit that failed is never repeated, because nobody knows what
+// became of it. Touch is one statement that commits by itself, and gathers what
+// callers ask for while one is under way.
+//
+// No state is kept in a session: PgBouncer in transaction mode works, with
+// default_query_exec_mode=exec in pgx's DSN. Never use pgx's simple protocol,
+// which may run a statement twice when an answer is lost. Server settings that
+// lose what was acknowledged are fsync=off, full_page_writes=off and
+// synchronous_commit=off; pgxq.Open refuses them.
+//
 // # SQLite
 //
 // One connection writes at a time. Units that wait for it are run on savepoints
@@ -40,5 +57,5 @@
 // and keeps a second process away from it.
 //
 // The tests of this package that need a driver run in the module refserver
-// (refserver/sqlitedb), because the SDK itself requires none.
+// (refserver/sqlitedb, refserver/pgxq), because the SDK itself requires none.
 package sqlstore

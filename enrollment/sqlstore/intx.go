@@ -45,14 +45,22 @@ func (c conn) Exec(ctx context.Context, sql string, args ...any) (int64, error) 
 	if err := c.u.may(ctx, true); err != nil {
 		return 0, err
 	}
-	return c.u.q.Exec(context.WithoutCancel(ctx), sql, args...)
+	n, err := c.u.q.Exec(c.u.sure(ctx), sql, args...)
+	if err != nil && c.u.rendered.dialect.aborts {
+		return n, c.u.lost(err)
+	}
+	return n, err
 }
 
 func (c conn) Query(ctx context.Context, sql string, args ...any) (Rows, error) {
 	if err := c.u.may(ctx, false); err != nil {
 		return nil, err
 	}
-	return c.u.q.Query(context.WithoutCancel(ctx), sql, args...)
+	rows, err := c.u.q.Query(c.u.sure(ctx), sql, args...)
+	if err != nil && c.u.rendered.dialect.aborts {
+		return nil, c.u.lost(err)
+	}
+	return rows, err
 }
 
 type inTx struct {

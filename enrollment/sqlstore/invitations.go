@@ -59,7 +59,7 @@ func (t invitations) Update(ctx context.Context, list ...invitation.Invitation) 
 		return nil
 	}
 	if len(list) == 1 {
-		return write()
+		return t.guard(ctx, write)
 	}
 	return t.all(ctx, write)
 }

@@ -58,6 +58,12 @@ func (t journal) List(ctx context.Context, q enrollment.EventQuery) ([]enrollmen
 
 // Sequence implements [enrollment.Journal]. Oldest is what was appended first.
 func (t journal) Sequence(ctx context.Context, limit int) (int, error) {
+	if err := t.may(ctx, true); err != nil {
+		return 0, err
+	}
+	if err := t.rendered.dialect.hold(t.sure(ctx), t.q, t.rendered.options, "sequence"); err != nil {
+		return 0, t.fail(err)
+	}
 	var w where
 	w.and("site_seq = 0")
 	if t.appended != nil { // what this unit appended is not committed yet

@@ -101,11 +101,18 @@ func (s *Store) Migrate(ctx context.Context) error {
 }
 
 func (s *Store) migrate(ctx context.Context, m Migration) (err error) {
+	// Most of the time there is nothing to do, which takes no right and no lock.
+	have, err := s.version(ctx, s.db)
+	if err != nil || have >= m.Version {
+		return err
+	}
 	tx, err := s.db.Begin(ctx, BeginOptions{Statement: s.dialect.beginWrite})
 	if err != nil {
 		return err
 	}
-	have, err := s.version(ctx, tx)
+	if err = s.dialect.hold(ctx, tx, s.options, "migrate"); err == nil {
+		have, err = s.version(ctx, tx) // another may have been quicker
+	}
 	if err == nil && have < m.Version {
 		for _, statement := range m.statements() {
 			if _, err = tx.Exec(ctx, statement); err != nil {
@@ -121,7 +128,7 @@ func (s *Store) migrate(ctx context.Context, m Migration) (err error) {
 
 // version returns the version of the tables, 0 if there are none.
 func (s *Store) version(ctx context.Context, q Querier) (int, error) {
-	have, err := number(ctx, q, s.dialect.render(Options{}, s.dialect.hasTable), s.options.Prefix+"versions")
+	have, err := number(ctx, q, s.dialect.render(s.options, s.dialect.hasVersions))
 	if err != nil || have == 0 {
 		return 0, err
 	}

@@ -40,6 +40,8 @@ type BeginOptions struct {
 	// ReadOnly says that nothing will be written.
 	ReadOnly bool
 	// Statement is the statement that begins it in the words of the dialect,
-	// such as "BEGIN IMMEDIATE". It is never empty.
+	// such as "BEGIN IMMEDIATE". If it is empty, the driver's own way will do:
+	// at read committed, or with ReadOnly so that all statements see one state
+	// (repeatable read).
 	Statement string
 }

@@ -11,6 +11,7 @@ import (
 const (
 	slotColumns = `site, id, kind, state, invitation, user_id, user_name, email, platform, mode, ownership, name, serial,
 		refs, last_connection, last_observation, missing, conflict, created_at, sort_name`
+	slotWidth   = 20
 	selectSlots = "SELECT " + slotColumns + " FROM @slots WHERE "
 )
 
@@ -40,6 +41,9 @@ func (t slots) Put(ctx context.Context, list ...enrollment.Slot) error {
 		rows[i] = slotRow{s, s.SortKey(enrollment.SortName)}
 	}
 	rows = last(rows, slotKey)
+	slices.SortFunc(rows, func(a, b slotRow) int { // one order for all callers
+		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.ID, b.ID))
+	})
 	return t.all(ctx, func() error {
 		for chunk := range slices.Chunk(rows, maxRows) {
 			if err := t.put(ctx, chunk); err != nil {
@@ -50,28 +54,76 @@ func (t slots) Put(ctx context.Context, list ...enrollment.Slot) error {
 	})
 }
 
-// put writes at most maxRows rows, and what hangs on them.
+// put writes at most maxRows rows, and what hangs on them. Rows that are new are
+// found by inserting them, so that two who put one at the same time do not both
+// count it.
 func (t slots) put(ctx context.Context, rows []slotRow) error {
-	keys := make([]any, 0, 2*len(rows))
-	for i := range rows {
-		keys = append(keys, rows[i].Site, rows[i].ID)
+	var old, known []slotRow
+	for left := rows; len(left) > 0; {
+		fresh, err := t.create(ctx, left)
+		if err != nil {
+			return err
+		}
+		left = slices.DeleteFunc(slices.Clone(left), func(r slotRow) bool { return fresh[slotKey(&r)] })
+		if len(left) == 0 {
+			break
+		}
+		keys := make([]any, 0, 2*len(left))
+		for i := range left {
+			keys = append(keys, left[i].Site, left[i].ID)
+		}
+		locked, err := collect(ctx, t.unit, slotFields,
+			selectSlots+"(site, id) IN (VALUES "+tuples(len(left), 2)+") ORDER BY site, id"+t.lock(), keys...)
+		if err != nil {
+			return err
+		}
+		found := map[key]bool{}
+		for i := range locked {
+			found[slotKey(&locked[i])] = true
+		}
+		old = append(old, locked...)
+		var gone []slotRow // deleted between the two statements
+		for _, r := range left {
+			if found[slotKey(&r)] {
+				known = append(known, r)
+			} else {
+				gone = append(gone, r)
+			}
+		}
+		left = gone
 	}
-	old, err := collect(ctx, t.unit, slotFields,
-		selectSlots+"(site, id) IN (VALUES "+tuples(len(rows), 2)+")"+t.lock(), keys...)
-	if err != nil {
-		return err
-	}
-	_, err = insert(ctx, t.unit, "@slots ("+slotColumns+")", slotFields, `ON CONFLICT (site, id) DO UPDATE SET
-		kind = excluded.kind, state = excluded.state, invitation = excluded.invitation, user_id = excluded.user_id,
-		user_name = excluded.user_name, email = excluded.email, platform = excluded.platform, mode = excluded.mode,
-		ownership = excluded.ownership, name = excluded.name, serial = excluded.serial, refs = excluded.refs,
-		last_connection = excluded.last_connection, last_observation = excluded.last_observation,
-		missing = excluded.missing, conflict = excluded.conflict, created_at = excluded.created_at,
-		sort_name = excluded.sort_name`, rows)
-	if err != nil {
-		return err
+	if len(known) > 0 {
+		_, err := insert(ctx, t.unit, "@slots ("+slotColumns+")", slotFields, `ON CONFLICT (site, id) DO UPDATE SET
+			kind = excluded.kind, state = excluded.state, invitation = excluded.invitation, user_id = excluded.user_id,
+			user_name = excluded.user_name, email = excluded.email, platform = excluded.platform, mode = excluded.mode,
+			ownership = excluded.ownership, name = excluded.name, serial = excluded.serial, refs = excluded.refs,
+			last_connection = excluded.last_connection, last_observation = excluded.last_observation,
+			missing = excluded.missing, conflict = excluded.conflict, created_at = excluded.created_at,
+			sort_name = excluded.sort_name`, known)
+		if err != nil {
+			return err
+		}
 	}
 	return t.follow(ctx, old, rows)
+}
+
+// create inserts those rows that do not exist and returns their keys.
+func (t slots) create(ctx context.Context, rows []slotRow) (map[key]bool, error) {
+	var values []any
+	for i := range rows {
+		var err error
+		if values, err = args(values, slotFields(&rows[i])); err != nil {
+			return nil, err
+		}
+	}
+	fresh := map[key]bool{}
+	return fresh, t.change(ctx, "INSERT INTO @slots ("+slotColumns+") VALUES "+tuples(len(rows), slotWidth)+
+		" ON CONFLICT (site, id) DO NOTHING RETURNING site, id", values, func(r Rows) error {
+		var k key
+		err := r.Scan(&k.site, &k.id)
+		fresh[k] = true
+		return err
+	})
 }
 
 // follow brings the terms and the counts along from old rows to new ones.
@@ -117,7 +169,7 @@ func (t slots) Delete(ctx context.Context, site string, ids ...string) error {
 			var w where
 			w.and("site = ?", site)
 			w.in("id", anys(chunk))
-			old, err := collect(ctx, t.unit, slotFields, selectSlots+w.text+t.lock(), w.args...)
+			old, err := collect(ctx, t.unit, slotFields, selectSlots+w.text+" ORDER BY id"+t.lock(), w.args...)
 			if err != nil {
 				return err
 			}

@@ -7,8 +7,9 @@ import (
 	"errors"
 )
 
-// SQL adapts a database/sql pool. It begins transactions with a statement on a
-// connection of their own, because sql.TxOptions cannot say IMMEDIATE.
+// SQL adapts a database/sql pool. Where the dialect has a statement for it, it
+// begins transactions with that on a connection of their own, because
+// sql.TxOptions cannot say IMMEDIATE.
 func SQL(db *sql.DB) Database { return sqlDB{sqlQuerier{db}, db} }
 
 // SQLTx adapts a transaction of the embedder for [InTx]. A transaction on
@@ -25,6 +26,17 @@ type sqlDB struct {
 }
 
 func (d sqlDB) Begin(ctx context.Context, opts BeginOptions) (Tx, error) {
+	if opts.Statement == "" {
+		level := sql.LevelReadCommitted
+		if opts.ReadOnly {
+			level = sql.LevelRepeatableRead
+		}
+		tx, err := d.db.BeginTx(ctx, &sql.TxOptions{Isolation: level, ReadOnly: opts.ReadOnly})
+		if err != nil {
+			return nil, err
+		}
+		return driverTx{sqlQuerier{tx}, tx}, nil
+	}
 	conn, err := d.db.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -38,6 +50,16 @@ func (d sqlDB) Begin(ctx context.Context, opts BeginOptions) (Tx, error) {
 	}
 	return tx, nil
 }
+
+// driverTx is a transaction begun by the driver, which knows of a COMMIT that
+// the database answered with ROLLBACK.
+type driverTx struct {
+	sqlQuerier
+	tx *sql.Tx
+}
+
+func (t driverTx) Commit(context.Context) error   { return t.tx.Commit() }
+func (t driverTx) Rollback(context.Context) error { return t.tx.Rollback() }
 
 // sqlTx is a transaction begun by a statement.
 type sqlTx struct {

@@ -28,6 +28,7 @@ type Store struct {
 	migrations []Migration
 	rendered   *rendered
 	group      group
+	touches    gather
 }
 
 var _ enrollment.Storage = (*Store)(nil)
@@ -44,14 +45,20 @@ func New(db Database, d Dialect, o Options) (*Store, error) {
 	s.group.begin = func(ctx context.Context) (Tx, error) {
 		return db.Begin(ctx, BeginOptions{Statement: d.beginWrite})
 	}
+	s.touches.run = s.touchAlone
 	return s, nil
 }
 
-// Update implements [enrollment.Storage]. fn runs once, on the caller's
-// goroutine, in a transaction that it may share with other callers' units.
+// Update implements [enrollment.Storage]. fn runs on the caller's goroutine. On
+// SQLite it runs once, in a transaction that it may share with other callers'
+// units; on PostgreSQL in one of its own, and again if the database gave up on
+// that.
 func (s *Store) Update(ctx context.Context, fn func(context.Context, enrollment.Tx) error) error {
 	if nested(ctx) {
 		return ErrNested
+	}
+	if !s.dialect.oneWriter {
+		return s.alone(ctx, fn)
 	}
 	return s.group.do(ctx, func(b *batch) error {
 		u := newUnit(b.tx, s.rendered)

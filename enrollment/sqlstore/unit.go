@@ -12,13 +12,15 @@ import (
 // unit is one unit of work: the enrollment.Tx of its fn. Every statement goes
 // through exec or query, which refuse what a unit may not do.
 //
-// A statement is never interrupted: SQLite rolls back the whole transaction
-// when it interrupts a write, and with it the units of other callers. The
-// context is looked at between statements instead.
+// In a transaction that belongs to others as well, a statement is never
+// interrupted: SQLite rolls back the whole transaction when it interrupts a
+// write, and with it the units of other callers. The context is looked at
+// between statements instead.
 type unit struct {
 	q        Querier
 	rendered *rendered
 	readOnly bool
+	own      bool // the transaction is this unit's alone
 	ended    bool
 	broken   error             // of a statement that failed for no reason of ours
 	appended *enrollment.Event // the first one that this unit appended
@@ -82,10 +84,18 @@ func rollbackTo(ctx context.Context, q Querier, savepoint string) error {
 	return nil
 }
 
+// sure returns the context of a statement that writes.
+func (u *unit) sure(ctx context.Context) context.Context {
+	if u.own {
+		return ctx
+	}
+	return context.WithoutCancel(ctx)
+}
+
 // all runs a write of several statements so that it is done or not done, and fn
 // may go on after an error.
 func (u *unit) all(ctx context.Context, write func() error) error {
-	sure := context.WithoutCancel(ctx)
+	sure := u.sure(ctx)
 	if err := u.may(ctx, true); err != nil {
 		return err
 	}
@@ -102,6 +112,15 @@ func (u *unit) all(ctx context.Context, write func() error) error {
 		return u.fail(err)
 	}
 	return nil
+}
+
+// guard runs a write of one statement that a unique index may refuse, so that fn
+// may go on after that.
+func (u *unit) guard(ctx context.Context, write func() error) error {
+	if u.rendered.dialect.aborts {
+		return u.all(ctx, write)
+	}
+	return write()
 }
 
 // may says whether a statement may run.
@@ -123,8 +142,13 @@ func (u *unit) fail(err error) error {
 	if u.rendered.dialect.taken(err) {
 		return fmt.Errorf("%w: %w", enrollment.ErrExists, err)
 	}
-	u.broken = fmt.Errorf("sqlstore: %w", err)
-	return u.broken
+	return u.lost(fmt.Errorf("sqlstore: %w", err))
+}
+
+// lost ends the unit with an error.
+func (u *unit) lost(err error) error {
+	u.broken = err
+	return err
 }
 
 // exec runs a statement that writes and returns how many rows it affected.
@@ -135,9 +159,9 @@ func (u *unit) exec(ctx context.Context, text string, args ...any) (int64, error
 	if err := plain(args); err != nil {
 		return 0, err
 	}
-	n, err := u.q.Exec(context.WithoutCancel(ctx), u.rendered.text(text), args...)
+	n, err := u.q.Exec(u.sure(ctx), u.rendered.text(text), args...)
 	if err != nil {
-		return 0, u.fail(err)
+		return 0, u.fail(cmpErr(u.sure(ctx), err))
 	}
 	return n, nil
 }
@@ -163,7 +187,7 @@ func (u *unit) rows(ctx context.Context, write bool, text string, args []any, sc
 		args = matchless(args)
 	}
 	if !u.readOnly {
-		ctx = context.WithoutCancel(ctx)
+		ctx = u.sure(ctx)
 	}
 	rows, err := u.q.Query(ctx, u.rendered.text(text), args...)
 	if err != nil {

@@ -58,9 +58,11 @@ func (t users) Lock(ctx context.Context, list ...enrollment.User) ([]enrollment.
 }
 
 func (t users) Put(ctx context.Context, list ...enrollment.User) error {
-	return replace(ctx, t.unit, intoUsers, userFields, `ON CONFLICT (site, id) DO UPDATE SET
-		name = excluded.name, email = excluded.email, email_key = excluded.email_key,
-		language = excluded.language, outside = excluded.outside`, last(list, userKey))
+	return t.guard(ctx, func() error {
+		return replace(ctx, t.unit, intoUsers, userFields, `ON CONFLICT (site, id) DO UPDATE SET
+			name = excluded.name, email = excluded.email, email_key = excluded.email_key,
+			language = excluded.language, outside = excluded.outside`, last(list, userKey))
+	})
 }
 
 func (t users) Get(ctx context.Context, site, id string) (enrollment.User, error) {
