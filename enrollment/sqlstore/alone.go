@@ -2,9 +2,9 @@ package sqlstore
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"example.com/enrollkit/enrollment"
@@ -27,8 +27,9 @@ func (s *Store) alone(ctx context.Context, fn func(context.Context, enrollment.T
 		if !again || run == maxRuns {
 			return err
 		}
-		// Those that met here must not meet again.
-		timer := time.NewTimer(wait/2 + rand.N(wait))
+		var chance [1]byte // those that met here must not meet again
+		_, _ = rand.Read(chance[:])
+		timer := time.NewTimer(wait/2 + wait*time.Duration(chance[0])/256)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
