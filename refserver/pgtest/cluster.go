@@ -166,11 +166,15 @@ func (c *Cluster) end(signal syscall.Signal, group bool) error {
 	return nil
 }
 
-// command is one of PostgreSQL's programs, in a process group of its own, as a
-// user who is not root.
+// command is one of PostgreSQL's programs.
 func (c *Cluster) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(c.bin, name), args...)
-	cmd.Dir = c.dir
+	return program(c.dir, filepath.Join(c.bin, name), args...)
+}
+
+// program is a program in a process group of its own, as a user who is not root.
+func program(dir, path string, args ...string) *exec.Cmd {
+	cmd := exec.Command(path, args...)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TZ=UTC")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if os.Getuid() == 0 {

@@ -41,6 +41,16 @@ func TestFlowsThroughDatabaseSQL(t *testing.T) {
 	storetest.RunFlows(t, func(t *testing.T) enrollment.Storage { return migrated(t, sqlstore.SQL(db)) })
 }
 
+// Behind a pooler that gives a connection for one transaction at a time, nothing
+// may rest on the session.
+func TestConformanceBehindPgBouncer(t *testing.T) {
+	ctx := context.Background()
+	pool, err := pgxq.Open(ctx, pgtest.Bouncer(t, pgtest.DSN(t))+"&pool_max_conns=40")
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	storetest.Run(t, func(t *testing.T) enrollment.Storage { return migrated(t, pgxq.New(pool)) })
+}
+
 // The embedder's transaction goes on after every unit, however it ended, and
 // decides alone what becomes of it all.
 func TestConformanceInTheEmbeddersTransaction(t *testing.T) {
@@ -101,9 +111,14 @@ func migrated(t *testing.T, db sqlstore.Database) *sqlstore.Store {
 	schema := fmt.Sprintf("rule_%d", schemas.Add(1))
 	_, err := db.Exec(ctx, "CREATE SCHEMA "+schema)
 	require.NoError(t, err)
+	return inSchema(t, db, schema)
+}
+
+func inSchema(t *testing.T, db sqlstore.Database, schema string) *sqlstore.Store {
+	t.Helper()
 	store, err := sqlstore.New(db, sqlstore.PostgreSQL, sqlstore.Options{Schema: schema})
 	require.NoError(t, err)
-	require.NoError(t, store.Migrate(ctx))
+	require.NoError(t, store.Migrate(context.Background()))
 	return store
 }
 

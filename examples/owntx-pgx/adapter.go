@@ -1,0 +1,65 @@
+// A copy of refserver/pgxq, which is meant to be copied.
+
+package main
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/enrollkit/enrollment/sqlstore"
+)
+
+// New adapts a pool for sqlstore.New with sqlstore.PostgreSQL.
+func New(pool *pgxpool.Pool) sqlstore.Database { return database{querier{pool}, pool} }
+
+// Tx adapts a transaction of the embedder for sqlstore.InTx.
+func Tx(tx pgx.Tx) sqlstore.Querier { return querier{tx} }
+
+type database struct {
+	querier
+	pool *pgxpool.Pool
+}
+
+func (d database) Begin(ctx context.Context, opts sqlstore.BeginOptions) (sqlstore.Tx, error) {
+	how := pgx.TxOptions{IsoLevel: pgx.ReadCommitted, BeginQuery: opts.Statement}
+	if opts.ReadOnly {
+		how.IsoLevel, how.AccessMode = pgx.RepeatableRead, pgx.ReadOnly
+	}
+	tx, err := d.pool.BeginTx(ctx, how)
+	if err != nil {
+		return nil, err
+	}
+	return transaction{querier{tx}, tx}, nil
+}
+
+type transaction struct {
+	querier
+	tx pgx.Tx
+}
+
+func (t transaction) Commit(ctx context.Context) error   { return t.tx.Commit(ctx) }
+func (t transaction) Rollback(ctx context.Context) error { return t.tx.Rollback(ctx) }
+
+// querier is whatever of pgx runs statements.
+type querier struct {
+	q interface {
+		Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+		Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	}
+}
+
+func (q querier) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	tag, err := q.q.Exec(ctx, sql, args...)
+	return tag.RowsAffected(), err
+}
+
+func (q querier) Query(ctx context.Context, sql string, args ...any) (sqlstore.Rows, error) {
+	rows, err := q.q.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
