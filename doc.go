@@ -31,6 +31,8 @@
 //   - enrollment/enrollhttp: the pages that people meet and the API that agents
 //     call, as an http.Handler
 //   - enrollment/adminhttp: the administrators' JSON API, as an http.Handler
+//   - enrollment/apple: enrollment profiles for iPhone, iPad and Mac, and what
+//     these devices say to an MDM server
 //
 // The directory examples holds one story for each way to embed the toolkit.
 // The directory refserver is a module of its own, with a server that wires

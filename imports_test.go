@@ -33,16 +33,17 @@ var architecture = map[string]row{
 	"enrollment": {imports: leaves, inTests: []string{memstore, storetest}},
 
 	// Everything around the flows knows the flows and the leaves, and not its neighbours.
-	memstore:                {imports: flows, inTests: []string{storetest}},
-	"enrollment/sqlstore":   {imports: flows, inTests: []string{memstore, storetest}},
-	storetest:               {imports: flows, inTests: []string{memstore}, testing: true},
-	"enrollment/mailer":     {imports: flows, inTests: []string{memstore}},
-	"enrollment/enrollhttp": {imports: append([]string{httpkit}, flows...), inTests: []string{memstore}, libraries: []string{mux}},
-	"enrollment/adminhttp":  {imports: append([]string{httpkit}, flows...), inTests: []string{memstore}, libraries: []string{mux}},
-	httpkit:                 {imports: flows}, // docs/adr/0009
-	"enrollment/android":    {imports: flows, inTests: []string{memstore}},
-	"enrollment/apple":      {imports: flows, inTests: []string{memstore}},
-	"enrollment/windows":    {imports: flows, inTests: []string{memstore}},
+	memstore:                     {imports: flows, inTests: []string{storetest}},
+	"enrollment/sqlstore":        {imports: flows, inTests: []string{memstore, storetest}},
+	"enrollment/sqlstore/verify": {imports: append([]string{"enrollment/sqlstore"}, flows...)}, // docs/adr/0013
+	storetest:                    {imports: flows, inTests: []string{memstore}, testing: true},
+	"enrollment/mailer":          {imports: flows, inTests: []string{memstore}},
+	"enrollment/enrollhttp":      {imports: append([]string{httpkit}, flows...), inTests: []string{memstore, storetest}, libraries: []string{mux}},
+	"enrollment/adminhttp":       {imports: append([]string{httpkit}, flows...), inTests: []string{memstore, storetest}, libraries: []string{mux}},
+	httpkit:                      {imports: flows}, // docs/adr/0009
+	"enrollment/android":         {imports: flows, inTests: []string{memstore}},
+	"enrollment/apple":           {imports: flows, inTests: []string{memstore}},
+	"enrollment/windows":         {imports: flows, inTests: []string{memstore}},
 
 	// Stories use what an embedder uses.
 	"examples/...": {imports: []string{

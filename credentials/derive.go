@@ -12,6 +12,10 @@ const (
 	// nonce is kept in the row and is no secret; it makes each secret its own.
 	MinNonceBytes = 16
 
+	// MaxNonceBytes is the longest nonce of [DeviceToken], but for those that
+	// [RekeyDeviceToken] makes, which are longer.
+	MaxNonceBytes = 32
+
 	// OneTimePasswordLength is the length of a one-time password in characters of
 	// five bits: 80 bits.
 	OneTimePasswordLength = 16
@@ -25,14 +29,16 @@ const (
 // for any other, so that a new generation ends the old token. It has the shape
 // of an invitation's token; [ParseToken] reads it.
 //
-// keyID is the key noted in the row; nonce its at least [MinNonceBytes] random
-// bytes. A ring without that key gives [ErrUnknownKey], a short nonce
+// keyID is the key noted in the row; nonce its [MinNonceBytes] to
+// [MaxNonceBytes] random bytes, or what [RekeyDeviceToken] made of them. A ring
+// without that key gives [ErrUnknownKey], a nonce of another length
 // [ErrMalformed].
 func DeviceToken(ring *Keyring, keyID uint32, site, device string, generation int, nonce []byte) (Secret, error) {
-	raw, err := ring.reproduce(keyID, PurposeDevice, site, device, generation, nonce)
+	raw, err := ring.deviceToken(keyID, site, device, generation, nonce)
 	if err != nil {
 		return Secret{}, err
 	}
+	defer clear(raw[:])
 	var text [TokenLength]byte
 	base64.RawURLEncoding.Encode(text[:], raw[:])
 	return NewSecret(text[:]), nil
@@ -126,6 +132,13 @@ func (k *Keyring) reproduce(
 	if len(nonce) < MinNonceBytes {
 		return raw, fmt.Errorf("%w: nonce of %d bytes, want at least %d", ErrMalformed, len(nonce), MinNonceBytes)
 	}
+	return k.derived(keyID, p, site, owner, generation, nonce)
+}
+
+// derived sums what a row says and further parts, if any.
+func (k *Keyring) derived(
+	keyID uint32, p Purpose, site, owner string, generation int, nonce []byte, more ...string,
+) (raw [KeyBytes]byte, err error) {
 	key, err := k.find(keyID)
 	if err != nil {
 		return raw, err
@@ -137,5 +150,6 @@ func (k *Keyring) reproduce(
 	addPart(h, owner)
 	addPart(h, gen[:])
 	addPart(h, nonce)
+	addParts(h, more)
 	return h.sum(), nil
 }

@@ -220,6 +220,68 @@ func ExampleDeviceToken() {
 	// true false
 }
 
+// The key that a token was derived from goes, and the device keeps its token.
+func ExampleRekeyDeviceToken() {
+	ring, nonce := exampleRing(), make([]byte, credentials.MinNonceBytes)
+	before, err := credentials.DeviceToken(ring, 1, "acme", "dev_1", 1, nonce)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ring, err = ring.Rotate(rand.Reader)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	key, nonce, err := credentials.RekeyDeviceToken(ring, 1, "acme", "dev_1", 1, nonce, rand.Reader)
+	fmt.Println(key, len(nonce), err)
+	ring, _ = ring.Without(1)
+	after, err := credentials.DeviceToken(ring, key, "acme", "dev_1", 1, nonce)
+	fmt.Println(before.Equal(after), err)
+	// Output:
+	// 2 48 <nil>
+	// true <nil>
+}
+
+// A name is the same before and after a rotation, and a MAC is not.
+func ExampleKeyring_Name() {
+	ring, address := exampleRing(), []byte("ann@example.com")
+	next, err := ring.Rotate(rand.Reader)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(ring.Name(credentials.PurposeEmail, address) == next.Name(credentials.PurposeEmail, address))
+	fmt.Println(ring.MAC(credentials.PurposeEmail, address) == next.MAC(credentials.PurposeEmail, address))
+	// Output:
+	// true
+	// false
+}
+
+// A ring that is made of its keys each time, as they come from a key management
+// service, keeps its names beside them once its first key is gone.
+func ExampleKeyring_WithNames() {
+	ring := exampleRing()
+	kept := ring.Names()
+	key, err := credentials.NewKey(2, rand.Reader)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	later, err := credentials.NewKeyring(key)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	address := []byte("ann@example.com")
+	fmt.Println(later.Name(credentials.PurposeEmail, address) == ring.Name(credentials.PurposeEmail, address))
+	later, err = later.WithNames(kept)
+	fmt.Println(later.Name(credentials.PurposeEmail, address) == ring.Name(credentials.PurposeEmail, address), err)
+	// Output:
+	// false
+	// true <nil>
+}
+
 func ExampleOneTimePassword() {
 	ring := exampleRing()
 	password, err := credentials.OneTimePassword(ring, 1, "acme", "usr_1", 1, make([]byte, 16))

@@ -90,14 +90,19 @@ func KeyFromRoot(id uint32, root Secret) (Key, error) {
 // Make one with [NewKeyring] or [ParseKeyring]; the zero value is not usable.
 //
 // To rotate without a flag day: [Keyring.Add] a key on every node, then
-// [Keyring.Promote] it, then re-seal and re-MAC what is stored, then drop the
-// old one with [Keyring.Without]. On a single node, Rotate does the first two.
+// [Keyring.Promote] it, then re-seal and re-MAC what is stored
+// (enrollment.Service.Rekey), then drop the old one with [Keyring.Without]. On a
+// single node, Rotate does the first two. Ids grow: what is stored under a key
+// with a lower id than the current one is what has to be changed.
 type Keyring struct{ r *ring }
 
 // ring is behind a pointer so that a dereferenced Keyring prints an address.
 type ring struct {
 	keys  []ringKey
 	sites siteCache
+
+	namesRoot Secret
+	names     map[Purpose]*macer // for Name
 }
 
 // ringKey is a Key with its subkeys derived.
@@ -110,11 +115,14 @@ type ringKey struct {
 // NewKeyring returns the ring of keys, the first being current. Ids are unique
 // and not zero; either every key has a sealing root or none has. Anything else
 // is [ErrInvalidKeyring].
-func NewKeyring(keys ...Key) (*Keyring, error) {
+func NewKeyring(keys ...Key) (*Keyring, error) { return newKeyring(Secret{}, keys...) }
+
+// newKeyring is NewKeyring with the root of names; zero: the keys' own.
+func newKeyring(names Secret, keys ...Key) (*Keyring, error) {
 	if len(keys) == 0 {
 		return nil, fmt.Errorf("%w: no key", ErrInvalidKeyring)
 	}
-	r := &ring{keys: make([]ringKey, len(keys))}
+	r := &ring{keys: make([]ringKey, len(keys)), namesRoot: names, names: map[Purpose]*macer{}}
 	for i, key := range keys {
 		switch {
 		case key.ID == 0:
@@ -139,6 +147,17 @@ func NewKeyring(keys ...Key) (*Keyring, error) {
 			if r.keys[i].derives[p], err = newMacer(key.MAC, deriveInfo+string(p)); err != nil {
 				return nil, err
 			}
+		}
+	}
+	var err error
+	if names.IsZero() {
+		if r.namesRoot, err = namesOf(keys); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range Purposes() {
+		if r.names[p], err = newMacer(r.namesRoot, nameInfo+string(p)); err != nil {
+			return nil, err
 		}
 	}
 	return &Keyring{r}, nil
@@ -172,7 +191,7 @@ func (k *Keyring) Public() *Keyring {
 	for i := range keys {
 		keys[i].Seal = Secret{}
 	}
-	ring, err := NewKeyring(keys...)
+	ring, err := newKeyring(k.r.namesRoot, keys...)
 	if err != nil {
 		// Every key was accepted with more roots than it has now.
 		panic("credentials: public ring of a valid ring: " + err.Error())
@@ -196,11 +215,13 @@ func (k *Keyring) Rotate(rand io.Reader) (*Keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewKeyring(append([]Key{key}, k.all()...)...)
+	return newKeyring(k.r.namesRoot, append([]Key{key}, k.all()...)...)
 }
 
 // Add returns the ring with key as the last one: readable, not current.
-func (k *Keyring) Add(key Key) (*Keyring, error) { return NewKeyring(append(k.all(), key)...) }
+func (k *Keyring) Add(key Key) (*Keyring, error) {
+	return newKeyring(k.r.namesRoot, append(k.all(), key)...)
+}
 
 // Promote returns the ring with the key id as the current one, or
 // [ErrUnknownKey]. Promoting the current key changes nothing.
@@ -210,7 +231,7 @@ func (k *Keyring) Promote(id uint32) (*Keyring, error) {
 		return nil, err
 	}
 	rest := slices.DeleteFunc(k.all(), func(o Key) bool { return o.ID == id })
-	return NewKeyring(append([]Key{key.Key}, rest...)...)
+	return newKeyring(k.r.namesRoot, append([]Key{key.Key}, rest...)...)
 }
 
 // Without returns the ring without the key id, once nothing stored names it any
@@ -223,7 +244,7 @@ func (k *Keyring) Without(id uint32) (*Keyring, error) {
 	if id == k.Current() {
 		return nil, fmt.Errorf("%w: key %d is current, promote another first", ErrInvalidKeyring, id)
 	}
-	return NewKeyring(slices.DeleteFunc(k.all(), func(o Key) bool { return o.ID == id })...)
+	return newKeyring(k.r.namesRoot, slices.DeleteFunc(k.all(), func(o Key) bool { return o.ID == id })...)
 }
 
 // String returns "[redacted]".

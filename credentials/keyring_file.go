@@ -32,9 +32,11 @@ const maxKeyringFile = 64 << 10
 //	enrollkit-keyring 1
 //	key 2 <MAC root> <sealing root or -> <check>
 //	key 1 <MAC root> <sealing root or -> <check>
+//	names <root> <check>
 //
-// The first key is the current one; roots and check are base64url without
-// padding. Lines that are empty or start with # are comments.
+// The first key is the current one; roots and checks are base64url without
+// padding. The last line is there once the key that names come from is gone
+// ([Keyring.Name]). Lines that are empty or start with # are comments.
 func (k *Keyring) MarshalKeyring() []byte {
 	b := []byte(keyringHeader + "\n# Secret. The first key is the current one.\n")
 	for _, key := range k.all() {
@@ -50,7 +52,7 @@ func (k *Keyring) MarshalKeyring() []byte {
 		b = base64.RawURLEncoding.AppendEncode(b, keyCheck(key))
 		b = append(b, '\n')
 	}
-	return b
+	return k.appendNames(b)
 }
 
 // ParseKeyring reads what [Keyring.MarshalKeyring] wrote, comments added. It is
@@ -62,6 +64,7 @@ func ParseKeyring(file []byte) (*Keyring, error) {
 		return nil, fmt.Errorf("%w: file of more than %d bytes", ErrInvalidKeyring, maxKeyringFile)
 	}
 	var keys []Key
+	var names Secret
 	header, number := false, 0
 	for line := range bytes.Lines(file) {
 		number++
@@ -74,6 +77,11 @@ func ParseKeyring(file []byte) (*Keyring, error) {
 				return nil, fmt.Errorf("%w: line %d: want %q", ErrInvalidKeyring, number, keyringHeader)
 			}
 			header = true
+		case strings.HasPrefix(text, "names ") && names.IsZero():
+			var err error
+			if names, err = parseNamesLine(text); err != nil {
+				return nil, fmt.Errorf("%w: line %d: %w", ErrInvalidKeyring, number, err)
+			}
 		default:
 			key, err := parseKeyLine(text)
 			if err != nil {
@@ -82,7 +90,7 @@ func ParseKeyring(file []byte) (*Keyring, error) {
 			keys = append(keys, key)
 		}
 	}
-	return NewKeyring(keys...)
+	return newKeyring(names, keys...)
 }
 
 // parseKeyLine reads one key. Its errors name the field, never its content.

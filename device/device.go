@@ -12,6 +12,7 @@ type Origin string
 const (
 	ByInvitation  Origin = "invitation"
 	BySelfService Origin = "self_service"
+	ByAdoption    Origin = "adoption" // it was managed before, by another system
 )
 
 // Ref is a device's id in another system. It is unique within a site.
@@ -27,7 +28,7 @@ type Device struct {
 	Site       string
 	ID         string // "dev_..."
 	User       string
-	Invitation string // by which it came; empty for self-service
+	Invitation string // by which it came; empty for self-service and adoption
 	Origin     Origin
 
 	Platform  Platform

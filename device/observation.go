@@ -16,6 +16,9 @@ type Observation struct {
 	Manufacturer string
 	Model        string
 	OSVersion    string
+	// Inventory is a JSON object that replaces what was known; empty says nothing.
+	// That there is one asserts [InventoryReceived].
+	Inventory []byte
 
 	// Left says that the device has left management.
 	Left bool

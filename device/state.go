@@ -44,6 +44,7 @@ const (
 // the events of entering it.
 const (
 	EventEnrolled     = "device.enrolled"
+	EventAdopted      = "device.adopted"
 	EventReenrolled   = "device.reenrolled"
 	EventActivated    = "device.activated"
 	EventImpaired     = "device.impaired"

@@ -27,7 +27,12 @@ type Accepted struct {
 // Peek returns what a token offers and changes nothing. It answers
 // [ErrInvitationUnknown], or the Offer together with invitation.ErrDeactivated,
 // ErrExpired or ErrExhausted.
-func (s *Service) Peek(ctx context.Context, token string) (Offer, error) {
+func (s *Service) Peek(ctx context.Context, token string) (_ Offer, err error) {
+	defer s.did(ctx, "peek", "", s.began(), &err)
+	return s.peek(ctx, token)
+}
+
+func (s *Service) peek(ctx context.Context, token string) (Offer, error) {
 	secret, err := credentials.ParseToken(token)
 	if err != nil {
 		return Offer{}, ErrInvitationUnknown
@@ -58,7 +63,8 @@ func (s *Service) Peek(ctx context.Context, token string) (Offer, error) {
 
 // RecordFetch notes that the page of a token was fetched, by whomever. It
 // touches neither the invitation nor its state.
-func (s *Service) RecordFetch(ctx context.Context, token string) error {
+func (s *Service) RecordFetch(ctx context.Context, token string) (err error) {
+	defer s.did(ctx, "record_fetch", "", s.began(), &err)
 	secret, err := credentials.ParseToken(token)
 	if err != nil {
 		return ErrInvitationUnknown
@@ -74,7 +80,8 @@ func (s *Service) RecordFetch(ctx context.Context, token string) error {
 
 // See notes evidence for an invitation. It is for platforms, whose pages and
 // profiles lie between the invitation and the device.
-func (s *Service) See(ctx context.Context, site, id string, e invitation.Evidence) error {
+func (s *Service) See(ctx context.Context, site, id string, e invitation.Evidence) (err error) {
+	defer s.did(ctx, "see", site, s.began(), &err)
 	return s.update(ctx, func(ctx context.Context, u *unit) error {
 		if _, err := u.Invitations().Get(ctx, site, id); err != nil {
 			return err
@@ -85,7 +92,8 @@ func (s *Service) See(ctx context.Context, site, id string, e invitation.Evidenc
 
 // Accept notes that a person acted: the invitation is opened. Accepting again
 // may choose anew. It answers like [Service.Peek], or a [*ValidationError].
-func (s *Service) Accept(ctx context.Context, token string, r AcceptRequest) (Accepted, error) {
+func (s *Service) Accept(ctx context.Context, token string, r AcceptRequest) (_ Accepted, err error) {
+	defer s.did(ctx, "accept", "", s.began(), &err)
 	secret, err := credentials.ParseToken(token)
 	if err != nil {
 		return Accepted{}, ErrInvitationUnknown
@@ -127,8 +135,9 @@ func (s *Service) Accept(ctx context.Context, token string, r AcceptRequest) (Ac
 
 // QR returns what the QR code of a token says on platform p; with p empty, or a
 // platform that has no payload of its own, that is the deployment URL.
-func (s *Service) QR(ctx context.Context, token string, p device.Platform) (credentials.Secret, error) {
-	offer, err := s.Peek(ctx, token)
+func (s *Service) QR(ctx context.Context, token string, p device.Platform) (_ credentials.Secret, err error) {
+	defer s.did(ctx, "qr", "", s.began(), &err)
+	offer, err := s.peek(ctx, token)
 	if err != nil {
 		return credentials.Secret{}, err
 	}
@@ -188,10 +197,10 @@ func (u *unit) accept(ctx context.Context, inv *invitation.Invitation, r AcceptR
 
 // byToken finds an invitation by its token, whatever its state.
 func (u *unit) byToken(ctx context.Context, token credentials.Secret) (invitation.Invitation, Credential, error) {
-	macs := u.s.cfg.Keyring.MACsSecret(credentials.PurposeToken, token)
+	macs := u.ring.MACsSecret(credentials.PurposeToken, token)
 	cred, err := u.Credentials().ByIndex(ctx, KindInvitation, macs)
 	if errors.Is(err, ErrNotFound) {
-		return invitation.Invitation{}, cred, ErrInvitationUnknown
+		return invitation.Invitation{}, cred, u.missed(ctx, ErrInvitationUnknown)
 	}
 	if err != nil {
 		return invitation.Invitation{}, cred, err

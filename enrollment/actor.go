@@ -23,6 +23,9 @@ const (
 	PermRemove     Permission = "remove"     // tell a device to go, delete it
 	PermRelease    Permission = "release"    // resolve a conflict
 	PermPasscode   Permission = "passcode"   // generate, show and disable the company passcode
+	PermExport     Permission = "export"     // take out all that is held of a person, or of the fleet
+	PermErase      Permission = "erase"      // erase what is held of a person
+	PermAdopt      Permission = "adopt"      // take in devices that another system manages
 )
 
 // authorize checks the actor and asks the embedder.

@@ -25,7 +25,8 @@ import (
 //
 // Address and PIN need a transaction of their own: inside an embedder's they
 // answer [ErrOwnTransaction].
-func (s *Service) Enroll(ctx context.Context, r EnrollRequest) (Enrolled, error) {
+func (s *Service) Enroll(ctx context.Context, r EnrollRequest) (_ Enrolled, err error) {
+	defer s.did(ctx, "enroll", "", s.began(), &err)
 	if err := r.validate(); err != nil {
 		return Enrolled{}, err
 	}
@@ -67,6 +68,9 @@ type entry struct {
 	// opens says whether a login still admits and uses it up; nil for an
 	// invitation, which is asked itself.
 	opens func(context.Context, *unit) error
+	// managed is set for a device that a platform's channel brings; nil: it came
+	// by itself.
+	managed *ManagedRequest
 }
 
 // errMoved says that a device changed its invitation while nobody held it.
@@ -81,9 +85,9 @@ func (s *Service) admission(ctx context.Context, site Site, r EnrollRequest, e e
 	identity := r.Device.Hardware.Identity(r.Device.Manufacturer)
 	for try := 1; ; try++ {
 		leaves := ""
-		if identity != "" {
+		if identity != "" || e.managed != nil {
 			err := s.view(ctx, func(ctx context.Context, u *unit) error {
-				known, _, err := u.knownHardware(ctx, inv, r.Device.Platform, identity)
+				known, _, err := u.knownDevice(ctx, e, r.Device.Platform, identity)
 				leaves = known.Invitation
 				return err
 			})
@@ -144,13 +148,13 @@ func (u *unit) lockInvitations(ctx context.Context, site string, ids ...string) 
 // not stored.
 func (s *Service) enrolled(site Site, out Enrolled) (Enrolled, error) {
 	d := out.Device
-	token, err := credentials.DeviceToken(s.cfg.Keyring, d.TokenKey, d.Site, d.ID, d.Generation, d.Nonce)
+	token, err := credentials.DeviceToken(s.keys(), d.TokenKey, d.Site, d.ID, d.Generation, d.Nonce)
 	if err != nil {
 		return Enrolled{}, err
 	}
 	out.Token = token
 	out.Missing = d.Missing(site.Policy.Requirements)
-	out.Waits, out.Next = d.Waiting(out.Missing)
+	out.Waits, out.Next = site.Policy.waiting(d, out.Missing)
 	return out, nil
 }
 
@@ -180,6 +184,16 @@ func (r EnrollRequest) validate() error {
 			add("credential.pin", "malformed")
 		}
 	}
+	fields = append(fields, r.wrongDevice()...)
+	if len(fields) > 0 {
+		return &ValidationError{Fields: fields}
+	}
+	return nil
+}
+
+// wrongDevice checks what a request says of the device.
+func (r EnrollRequest) wrongDevice() (fields []FieldError) {
+	add := func(field, code string) { fields = append(fields, FieldError{field, code}) }
 	if r.Ownership != "" && !r.Ownership.Valid() {
 		add("ownership", "unknown")
 	}
@@ -203,10 +217,7 @@ func (r EnrollRequest) validate() error {
 			add("device."+text.field, "malformed")
 		}
 	}
-	if len(fields) > 0 {
-		return &ValidationError{Fields: fields}
-	}
-	return nil
+	return fields
 }
 
 func codeOfText(s string) string {
@@ -229,18 +240,27 @@ func (u *unit) admit(ctx context.Context, site Site, e entry, locked map[string]
 	inv := e.inv
 	scope := "enroll/" + inv.User
 	identity := r.Device.Hardware.Identity(r.Device.Manufacturer)
-	fingerprints := u.traces(inv.Site, r.Device.Platform, identity)
-	old, err := u.answered(ctx, inv.Site, scope, r.EnrollmentID, fingerprints...)
-	if err != nil {
-		return Enrolled{}, err
-	}
-	if old != nil {
-		return u.admittedBefore(ctx, inv.Site, old)
+	// One enrollment id is not the key to two devices. A name and not a MAC, so
+	// that the answer outlives a rotation of keys.
+	fingerprint := u.ring.Name(credentials.PurposeHardware, []byte(inv.Site), []byte(r.Device.Platform), []byte(identity))
+	if e.managed == nil {
+		old, err := u.answered(ctx, inv.Site, scope, r.EnrollmentID, fingerprint[:])
+		if err != nil {
+			return Enrolled{}, err
+		}
+		if old != nil {
+			return u.admittedBefore(ctx, inv.Site, old)
+		}
 	}
 
-	known, holder, err := u.knownHardware(ctx, inv, r.Device.Platform, identity)
+	known, holder, err := u.knownDevice(ctx, e, r.Device.Platform, identity)
 	if err != nil {
 		return Enrolled{}, err
+	}
+	if e.managed != nil {
+		if out, before, err := u.managedBefore(ctx, e.managed, known); err != nil || before {
+			return out, err
+		}
 	}
 	if known.Invitation != "" {
 		if _, held := locked[known.Invitation]; !held && known.Live() {
@@ -261,13 +281,19 @@ func (u *unit) admit(ctx context.Context, site Site, e entry, locked map[string]
 	if err != nil {
 		return Enrolled{}, err
 	}
-	token, err := credentials.DeviceToken(u.s.cfg.Keyring, d.TokenKey, d.Site, d.ID, d.Generation, d.Nonce)
+	if e.managed != nil {
+		events[0].Actor, d.EnrollmentID = actorSource+string(e.managed.Source), e.managed.kept(d)
+		if d, err = u.name(ctx, e.managed, d); err != nil {
+			return Enrolled{}, err
+		}
+	}
+	token, err := credentials.DeviceToken(u.ring, d.TokenKey, d.Site, d.ID, d.Generation, d.Nonce)
 	if err != nil {
 		return Enrolled{}, err
 	}
 	contact := Contact{
 		Site: d.Site, Device: d.ID, At: u.now,
-		Token: u.s.cfg.Keyring.MACSecret(credentials.PurposeDevice, token),
+		Token: u.ring.MACSecret(credentials.PurposeDevice, token),
 	}
 	if d, err = u.saveDevice(ctx, d, contact, site.Policy.Requirements, events...); err != nil {
 		return Enrolled{}, err
@@ -289,8 +315,8 @@ func (u *unit) admit(ctx context.Context, site Site, e entry, locked map[string]
 		return Enrolled{}, err
 	}
 	err = u.Records().Put(ctx, Record{
-		Site: inv.Site, Scope: scope, Key: r.EnrollmentID, Fingerprint: fingerprints[0],
-		Result: kept, At: u.now, ExpiresAt: u.now.Add(RecordsKept),
+		Site: inv.Site, Scope: scope, Key: d.EnrollmentID, Fingerprint: fingerprint[:],
+		Result: kept, At: u.now, ExpiresAt: u.now.Add(site.Policy.Retention.Requests),
 	})
 	return Enrolled{Device: d, Reenrolled: known.ID != "", Seq: 1}, err
 }
@@ -358,13 +384,18 @@ func (u *unit) arrive(inv invitation.Invitation, r EnrollRequest, known device.D
 		d.Origin = device.BySelfService
 	}
 	d.Mode = modeFor(r.Mode, inv, d.Platform)
+	if p, ok := u.s.platformFor(d.Platform).(ModeChecker); ok {
+		if err := p.CheckMode(d.Mode, r.Device); err != nil {
+			return d, nil, invalid("mode", "not_supported")
+		}
+	}
 	d.Ownership = ownershipOf(inv, r, d.Mode)
 	d.EnrollmentID = r.EnrollmentID
 	// What was learned of known hardware stays where the request is silent.
 	d.Hardware = d.Hardware.Known(r.Device.Hardware)
 	d.Name, d.Manufacturer = firstOf(r.Device.Name, d.Name), firstOf(r.Device.Manufacturer, d.Manufacturer)
 	d.Model, d.OSVersion = firstOf(r.Device.Model, d.Model), firstOf(r.Device.OSVersion, d.OSVersion)
-	d.TokenKey = u.s.cfg.Keyring.Current()
+	d.TokenKey = u.ring.Current()
 	d.Nonce = make([]byte, credentials.MinNonceBytes)
 	if _, err := io.ReadFull(u.s.cfg.Rand, d.Nonce); err != nil {
 		return d, nil, fmt.Errorf("enrollment: random source: %w", err)

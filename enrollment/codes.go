@@ -16,7 +16,7 @@ func (s *Service) openSet(cred Credential) (credentials.Set, error) {
 	if len(cred.Sealed) == 0 {
 		return credentials.Set{}, fmt.Errorf("enrollment: credentials are destroyed: %w", ErrNotFound)
 	}
-	return s.cfg.Keyring.OpenSet(sealedAt(cred), cred.Sealed)
+	return s.keys().OpenSet(sealedAt(cred), cred.Sealed)
 }
 
 // codesOf returns what an administrator is shown and a mail carries. left is

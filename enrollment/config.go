@@ -15,7 +15,8 @@ import (
 type Config struct {
 	// Keyring seals and checks every secret. Required. A ring without sealing
 	// keys (Keyring.Public) serves devices and pages; verbs that make or show
-	// credentials then answer credentials.ErrNoSealingKey.
+	// credentials then answer credentials.ErrNoSealingKey. Service.UseKeyring
+	// changes it while the Service runs.
 	Keyring *credentials.Keyring
 
 	// Sites knows the tenants. Required by every verb that looks at a policy,
@@ -42,8 +43,11 @@ type Config struct {
 	Platforms []Platform
 
 	// Logger hears what no caller is told: failed deliveries, sweeps. Defaults
-	// to silence. No secret and no personal data is logged.
+	// to silence. No secret and no personal data is logged; see [WithRequestID].
 	Logger *slog.Logger
+	// Observer is told what the Service did, for metrics. Defaults to none, which
+	// costs nothing.
+	Observer Observer
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
 	// Rand makes ids and secrets; it must be safe for concurrent use. Defaults
@@ -62,6 +66,7 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	c.Logger = slog.New(LogRequestID(c.Logger.Handler()))
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -34,7 +34,8 @@ const touchBatch = 500
 //
 // What a report says and its Seq are stored together or not at all, so a report
 // that was not answered can be sent again.
-func (s *Service) Report(ctx context.Context, token credentials.Secret, r Report) (Status, error) {
+func (s *Service) Report(ctx context.Context, token credentials.Secret, r Report) (_ Status, err error) {
+	defer s.did(ctx, "report", "", s.began(), &err)
 	macs := s.deviceMACs(token)
 	// Without Seq: were it stored here and the facts lost in a crash, the
 	// repetition would be refused as late.
@@ -73,7 +74,7 @@ func (s *Service) Report(ctx context.Context, token credentials.Secret, r Report
 				return err
 			}
 		}
-		out = statusOf(d, contact, site.Policy.Requirements)
+		out = statusOf(d, contact, site.Policy)
 		return nil
 	})
 	if err != nil {
@@ -86,7 +87,8 @@ func (s *Service) Report(ctx context.Context, token credentials.Secret, r Report
 // sequence number, counted together with those of reports; 0: it has none. It
 // answers a [*ValidationError], [ErrTokenRefused] and [ErrDeviceGone]. It writes
 // neither journal nor outbox unless it ends a silence.
-func (s *Service) CheckIn(ctx context.Context, token credentials.Secret, seq int64) error {
+func (s *Service) CheckIn(ctx context.Context, token credentials.Secret, seq int64) (err error) {
+	defer s.did(ctx, "check_in", "", s.began(), &err)
 	wrong := seq < 0 || seq > maxSeq
 	if wrong {
 		seq = 0 // a sign of life all the same
@@ -104,7 +106,8 @@ func (s *Service) CheckIn(ctx context.Context, token credentials.Secret, seq int
 // Unenroll notes that a device leaves by itself. Its invitation, if still
 // active, is a slot again. Leaving twice is no error. It answers
 // [ErrTokenRefused] and [ErrDeviceGone].
-func (s *Service) Unenroll(ctx context.Context, token credentials.Secret) error {
+func (s *Service) Unenroll(ctx context.Context, token credentials.Secret) (err error) {
+	defer s.did(ctx, "unenroll", "", s.began(), &err)
 	macs := s.deviceMACs(token)
 	c, err := s.contact(ctx, macs, 0)
 	if err != nil {
@@ -133,7 +136,8 @@ func (s *Service) Unenroll(ctx context.Context, token credentials.Secret) error 
 // own. Devices that do not exist or are deleted are left out without an error,
 // since a channel may lag behind. A row without Site or Device is a
 // [*ValidationError], and nothing is noted.
-func (s *Service) Touch(ctx context.Context, touches []Touch) error {
+func (s *Service) Touch(ctx context.Context, touches []Touch) (err error) {
+	defer s.did(ctx, "touch", "", s.began(), &err)
 	now := s.now()
 	list := make([]Touch, len(touches))
 	for i, t := range touches {
@@ -169,7 +173,7 @@ func (s *Service) deviceMACs(token credentials.Secret) []credentials.MAC {
 	if token.IsZero() {
 		return nil
 	}
-	return s.cfg.Keyring.MACsSecret(credentials.PurposeDevice, token)
+	return s.keys().MACsSecret(credentials.PurposeDevice, token)
 }
 
 // contact notes one sign of life and tells whose it was.
@@ -184,7 +188,7 @@ func (s *Service) contact(ctx context.Context, macs []credentials.MAC, seq int64
 	case len(rows) != 1:
 		return Contact{}, errors.New("enrollment: store answered a touch without its contact")
 	case rows[0].Device == "":
-		return Contact{}, ErrTokenRefused
+		return Contact{}, s.view(ctx, func(ctx context.Context, u *unit) error { return u.missed(ctx, ErrTokenRefused) })
 	case rows[0].Gone:
 		return Contact{}, ErrDeviceGone
 	}
@@ -201,7 +205,7 @@ func (u *unit) lockByToken(ctx context.Context, c Contact, macs []credentials.MA
 	contact, err := u.Contacts().ByToken(ctx, macs)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return d, c, ErrTokenRefused
+		return d, c, u.missed(ctx, ErrTokenRefused)
 	case err != nil:
 		return d, c, err
 	case contact.Gone || d.Deleted():

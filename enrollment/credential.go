@@ -9,12 +9,12 @@ import (
 )
 
 // newCredential makes an invitation's token and first PIN.
-func (u *unit) newCredential(ctx context.Context, by Actor, site Site, inv invitation.Invitation) error {
+func (u *unit) newCredential(by Actor, site Site, inv invitation.Invitation) (Credential, error) {
 	set, err := credentials.NewSet(u.s.cfg.Rand, site.Policy.Credentials.PINDigits)
 	if err != nil {
-		return err
+		return Credential{}, err
 	}
-	return u.putCredential(ctx, by, inv, set)
+	return u.credential(by, inv, set)
 }
 
 // renewPIN replaces the PIN and counts the generation. What was tried on the
@@ -35,24 +35,29 @@ func (u *unit) renewPIN(ctx context.Context, by Actor, site Site, inv *invitatio
 		return err
 	}
 	inv.PINGeneration++
-	return u.putCredential(ctx, by, *inv, set)
-}
-
-// putCredential stores a set: a MAC to find the token, one to prove the PIN,
-// and the envelope that shows both again.
-func (u *unit) putCredential(ctx context.Context, by Actor, inv invitation.Invitation, set credentials.Set) error {
-	ring := u.s.cfg.Keyring
-	cred := Credential{
-		Site: inv.Site, Owner: inv.ID, Kind: KindInvitation, Generation: inv.PINGeneration,
-		Index:     ring.MACSecret(credentials.PurposeToken, set.Token),
-		Check:     ring.MACSecret(credentials.PurposePIN, set.PIN, pinContext(inv.Site, inv.ID, inv.PINGeneration)...),
-		CreatedAt: u.now, CreatedBy: by.ID,
-	}
-	var err error
-	if cred.Sealed, err = ring.SealSet(u.s.cfg.Rand, sealedAt(cred), set); err != nil {
+	if cred, err = u.credential(by, *inv, set); err != nil {
 		return err
 	}
 	return u.Credentials().Put(ctx, cred)
+}
+
+// credential is a set as it is stored: a MAC to find the token, one to prove the
+// PIN, and the envelope that shows both again.
+func (u *unit) credential(by Actor, inv invitation.Invitation, set credentials.Set) (Credential, error) {
+	cred := Credential{
+		Site: inv.Site, Owner: inv.ID, Kind: KindInvitation, Generation: inv.PINGeneration,
+		CreatedAt: u.now, CreatedBy: by.ID,
+	}
+	err := u.sealSet(&cred, set)
+	return cred, err
+}
+
+// sealSet fills in what finds, proves and shows a set.
+func (u *unit) sealSet(cred *Credential, set credentials.Set) (err error) {
+	cred.Index = u.ring.MACSecret(credentials.PurposeToken, set.Token)
+	cred.Check = u.ring.MACSecret(credentials.PurposePIN, set.PIN, pinContext(cred.Site, cred.Owner, cred.Generation)...)
+	cred.Sealed, err = u.ring.SealSet(u.s.cfg.Rand, sealedAt(*cred), set)
+	return err
 }
 
 // sealedAt is the place a credential's envelope is bound to.

@@ -22,7 +22,8 @@ const (
 // Device returns one device as of now: one that has been silent for too long is
 // shown as unresponsive even before the sweeper came by. A device that is
 // deleted, or another site's, answers [ErrNotFound].
-func (s *Service) Device(ctx context.Context, by Actor, id string) (DeviceDetail, error) {
+func (s *Service) Device(ctx context.Context, by Actor, id string) (_ DeviceDetail, err error) {
+	defer s.did(ctx, "device", by.Site, s.began(), &err)
 	e, err := s.look(ctx, by, id, false)
 	return e.DeviceDetail, err
 }
@@ -30,7 +31,8 @@ func (s *Service) Device(ctx context.Context, by Actor, id string) (DeviceDetail
 // Explain says why a device is in its state: what it requires, what is missing,
 // and its latest events, the oldest of them first. It answers like
 // [Service.Device].
-func (s *Service) Explain(ctx context.Context, by Actor, id string) (Explanation, error) {
+func (s *Service) Explain(ctx context.Context, by Actor, id string) (_ Explanation, err error) {
+	defer s.did(ctx, "explain", by.Site, s.began(), &err)
 	return s.look(ctx, by, id, true)
 }
 
@@ -82,7 +84,7 @@ func (u *unit) detail(ctx context.Context, site Site, id string) (DeviceDetail, 
 		Device: d, User: user, LastContact: contact.At, AsOf: u.now,
 		Requires: slices.Clone(site.Policy.Requirements.Of(d.Mode)), Missing: missingOf(d, site.Policy.Requirements),
 	}
-	out.Waits, out.Next = d.Waiting(out.Missing)
+	out.Waits, out.Next = site.Policy.waiting(d, out.Missing)
 	return out, nil
 }
 
@@ -123,7 +125,8 @@ func waitedFor(s device.State) bool { return s == device.Active || s == device.I
 // invitation without a live device, and one for each device. States are those
 // that are stored; the sweeper sees to it that they are not late. It answers a
 // [*ValidationError], and [ErrPageToken] for a token of another query.
-func (s *Service) Overview(ctx context.Context, by Actor, q OverviewQuery) (OverviewPage, error) {
+func (s *Service) Overview(ctx context.Context, by Actor, q OverviewQuery) (_ OverviewPage, err error) {
+	defer s.did(ctx, "overview", by.Site, s.began(), &err)
 	if err := s.authorize(ctx, by, PermRead); err != nil {
 		return OverviewPage{}, err
 	}
@@ -243,9 +246,9 @@ func viewSlot(row Slot, seen []invitation.Sighting) SlotView {
 		view.Waits, view.Next = d.Waiting(row.Missing)
 		return view
 	}
-	view.Waits = device.WaitsUser
-	if row.State == string(invitation.Created) {
-		view.Waits = device.WaitsAdmin // to send it, or to enroll by it
+	view.Progress = progressOf(invitation.State(row.State), "", row.CreatedAt, seen)
+	if view.Waits = view.Progress.Waits; view.Waits == device.WaitsNobody {
+		view.Waits = device.WaitsUser // whose device was managed, and has left
 	}
 	for _, sighting := range seen {
 		if sighting.Evidence == invitation.Fetched {
@@ -262,14 +265,15 @@ func viewSlot(row Slot, seen []invitation.Sighting) SlotView {
 // events (0: [DefaultPageSize]) in the order of their SiteSeq. Whoever goes on
 // from EventsPage.After misses none, also of those that commit late. A negative
 // cursor or limit, or one above [MaxPageSize], is a [*ValidationError].
-func (s *Service) Events(ctx context.Context, by Actor, after int64, limit int) (EventsPage, error) {
+func (s *Service) Events(ctx context.Context, by Actor, after int64, limit int) (_ EventsPage, err error) {
+	defer s.did(ctx, "events", by.Site, s.began(), &err)
 	if err := s.authorize(ctx, by, PermRead); err != nil {
 		return EventsPage{}, err
 	}
 	if after < 0 {
 		return EventsPage{}, invalid("after", "out_of_range")
 	}
-	limit, err := pageSize(limit)
+	limit, err = pageSize(limit)
 	if err != nil {
 		return EventsPage{}, err
 	}

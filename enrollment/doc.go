@@ -12,7 +12,14 @@
 //
 // Verbs answer with the sentinels and types of this package and of the leaves;
 // [Code] gives each its stable name. Everything else is the store's or the
-// embedder's trouble and means that nothing was done.
+// embedder's trouble and means that nothing was done, or that the store's answer
+// was lost on the way; the request can be repeated.
+//
+// # Operations
+//
+// Config.Observer is told what happens, for metrics, and [WithRequestID] ties the
+// lines of the log to a request. Keys are rotated while everything runs:
+// [Service.UseKeyring], [Service.Rekey], [Service.RetireKey].
 //
 // # Concurrency
 //

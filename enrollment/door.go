@@ -67,7 +67,7 @@ func (s *Service) doors(ctx context.Context, address, host string) ([]door, erro
 				return err
 			}
 			d.cred, d.active = cred, data.Status == PasscodeActive
-			if d.active && !slices.Contains(s.cfg.Keyring.IDs(), cred.Check.KeyID) {
+			if d.active && !slices.Contains(s.keys().IDs(), cred.Check.KeyID) {
 				return fmt.Errorf("enrollment: a passcode in use: %w", credentials.ErrUnknownKey)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 // EnrollRequest is a device's request to be enrolled.
 type EnrollRequest struct {
 	// EnrollmentID is chosen by the client, at random, once per enrollment: a
-	// repetition with it gets the same answer for [RecordsKept]. 1 to 128 bytes.
+	// repetition with it gets the same answer for Retention.Requests. 1 to 128 bytes.
 	EnrollmentID string
 	Credential   Presented
 	Ownership    device.Ownership // empty: as accepted, or as the mode implies
@@ -128,6 +128,7 @@ type OverviewPage struct {
 type SlotView struct {
 	Slot
 	FetchedAt time.Time // of an invitation: the latest fetch of its page
+	Progress  Progress  // of an invitation: how far somebody came by it
 	Waits     device.Party
 	Next      device.Action
 }

@@ -93,9 +93,11 @@ func (e evidence) on(d device.Device) (next device.Device, moved map[string]stri
 }
 
 // outdated reports whether e is about an earlier generation of d, whose proofs
-// were forgotten when it enrolled again. A first generation has none before it.
+// were forgotten when it enrolled again. A first generation has none before it,
+// and an agent has the token of its own: what it says is never late, even if the
+// clock of the node that took it is behind that of the node that enrolled it.
 func (e evidence) outdated(d device.Device) bool {
-	return d.Generation > 1 && e.at.Before(d.EnrolledAt)
+	return e.source != device.SourceAgent && d.Generation > 1 && e.at.Before(d.EnrolledAt)
 }
 
 // learn stores what e changes of a device that the unit has locked: its row,
@@ -103,6 +105,7 @@ func (e evidence) outdated(d device.Device) bool {
 // nothing.
 func (u *unit) learn(ctx context.Context, site Site, d device.Device, contact Contact, e evidence) (device.Device, error) {
 	next, moved, changed := e.on(d)
+	next, changed = site.Policy.promoted(next, moved, changed)
 	next, conflict, err := u.settle(ctx, d, next)
 	if err != nil {
 		return d, err
@@ -195,9 +198,9 @@ func stateEvent(before, after device.Device, actor string) Event {
 }
 
 // statusOf is the answer to a message of d.
-func statusOf(d device.Device, contact Contact, r device.Requirements) Status {
-	out := Status{Device: d.ID, State: d.State, Missing: missingOf(d, r), Seq: contact.Seq + 1}
-	out.Waits, out.Next = d.Waiting(out.Missing)
+func statusOf(d device.Device, contact Contact, p Policy) Status {
+	out := Status{Device: d.ID, State: d.State, Missing: missingOf(d, p.Requirements), Seq: contact.Seq + 1}
+	out.Waits, out.Next = p.waiting(d, out.Missing)
 	return out
 }
 

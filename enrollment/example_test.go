@@ -21,7 +21,7 @@ type demo struct {
 	now time.Time
 }
 
-func newDemo() *demo {
+func newDemo(options ...func(*enrollment.Config)) *demo {
 	d := &demo{
 		ctx: context.Background(), by: enrollment.Actor{Site: "acme", ID: "admin"},
 		now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
@@ -30,10 +30,14 @@ func newDemo() *demo {
 	check(err)
 	ring, err := credentials.NewKeyring(key)
 	check(err)
-	d.Service, err = enrollment.New(memstore.New(), enrollment.Config{
+	cfg := enrollment.Config{
 		Keyring: ring, Directory: directory{}, Now: func() time.Time { return d.now }, Deliverer: d,
 		Sites: enrollment.OneSite{ID: "acme", PublicURL: &url.URL{Scheme: "https", Host: "mdm.example.com"}},
-	})
+	}
+	for _, option := range options {
+		option(&cfg)
+	}
+	d.Service, err = enrollment.New(memstore.New(), cfg)
 	check(err)
 	return d
 }

@@ -165,6 +165,8 @@ type world struct {
 	log   *bytes.Buffer
 	by    enrollment.Actor // an administrator of the site acme
 	seq   int
+
+	offered *enrollment.Offer // what a platform was offered last; see newOffering
 }
 
 // newWorld has the sites acme and other. Options change the config before the

@@ -51,10 +51,9 @@ func (u *unit) deletedBefore(ctx context.Context, site string, p device.Platform
 }
 
 // traces are keyed MACs of an identity, the current key's first: they stand for
-// hardware that is gone, and for that of a kept answer, so that one enrollment id
-// is not the key to two devices.
+// hardware that is gone.
 func (u *unit) traces(site string, p device.Platform, identity string) [][]byte {
-	macs := u.s.cfg.Keyring.MACs(credentials.PurposeHardware, []byte(site), []byte(p), []byte(identity))
+	macs := u.ring.MACs(credentials.PurposeHardware, []byte(site), []byte(p), []byte(identity))
 	traces := make([][]byte, len(macs))
 	for i, m := range macs {
 		traces[i] = m.Bytes()

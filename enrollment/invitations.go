@@ -13,7 +13,8 @@ import (
 // Send mails an invitation, for the first time or again. The credentials stay
 // as they are. It answers [ErrNoAddress], or a transition error when the
 // invitation is deactivated.
-func (s *Service) Send(ctx context.Context, by Actor, id string) (InvitationDetail, error) {
+func (s *Service) Send(ctx context.Context, by Actor, id string) (_ InvitationDetail, err error) {
+	defer s.did(ctx, "send", by.Site, s.began(), &err)
 	return s.changeInvitation(ctx, by, PermInvite, id, func(ctx context.Context, u *unit, _ Site, inv invitation.Invitation) (invitation.Invitation, error) {
 		if inv.Email == "" {
 			return inv, ErrNoAddress
@@ -24,7 +25,8 @@ func (s *Service) Send(ctx context.Context, by Actor, id string) (InvitationDeta
 
 // EditEmail changes where an active invitation is sent, and the address that
 // goes with its PIN. The user's own address stays as it is. It mails nothing.
-func (s *Service) EditEmail(ctx context.Context, by Actor, id, email string) (InvitationDetail, error) {
+func (s *Service) EditEmail(ctx context.Context, by Actor, id, email string) (_ InvitationDetail, err error) {
+	defer s.did(ctx, "edit_email", by.Site, s.began(), &err)
 	return s.changeInvitation(ctx, by, PermInvite, id, func(ctx context.Context, u *unit, _ Site, inv invitation.Invitation) (invitation.Invitation, error) {
 		email := trimAddress(email)
 		key, err := credentials.CanonicalEmail(email)
@@ -44,7 +46,8 @@ func (s *Service) EditEmail(ctx context.Context, by Actor, id, email string) (In
 
 // Deactivate ends an invitation: from then on nothing enrolls by it. Its
 // devices stay. Deactivating twice is no error.
-func (s *Service) Deactivate(ctx context.Context, by Actor, id string) (InvitationDetail, error) {
+func (s *Service) Deactivate(ctx context.Context, by Actor, id string) (_ InvitationDetail, err error) {
+	defer s.did(ctx, "deactivate", by.Site, s.began(), &err)
 	return s.changeInvitation(ctx, by, PermDeactivate, id, func(ctx context.Context, u *unit, _ Site, inv invitation.Invitation) (invitation.Invitation, error) {
 		return u.end(ctx, inv, invitation.ByAdmin, by.ID)
 	})
@@ -52,7 +55,8 @@ func (s *Service) Deactivate(ctx context.Context, by Actor, id string) (Invitati
 
 // NewPIN replaces the PIN of an active invitation, burnt or not, and with it
 // the budget of wrong tries. The link and the QR code stay.
-func (s *Service) NewPIN(ctx context.Context, by Actor, id string) (InvitationDetail, error) {
+func (s *Service) NewPIN(ctx context.Context, by Actor, id string) (_ InvitationDetail, err error) {
+	defer s.did(ctx, "new_pin", by.Site, s.began(), &err)
 	return s.changeInvitation(ctx, by, PermReveal, id, func(ctx context.Context, u *unit, site Site, inv invitation.Invitation) (invitation.Invitation, error) {
 		if err := usable(inv, u); err != nil {
 			return inv, err
@@ -66,7 +70,8 @@ func (s *Service) NewPIN(ctx context.Context, by Actor, id string) (InvitationDe
 
 // Reveal shows an active invitation's credentials. The journal has it before
 // anybody sees it, even if the caller does not wait for the answer.
-func (s *Service) Reveal(ctx context.Context, by Actor, id string) (Revealed, error) {
+func (s *Service) Reveal(ctx context.Context, by Actor, id string) (_ Revealed, err error) {
+	defer s.did(ctx, "reveal", by.Site, s.began(), &err)
 	if err := s.authorize(ctx, by, PermReveal); err != nil {
 		return Revealed{}, err
 	}
@@ -102,7 +107,8 @@ func (s *Service) Reveal(ctx context.Context, by Actor, id string) (Revealed, er
 }
 
 // Invitation returns one invitation.
-func (s *Service) Invitation(ctx context.Context, by Actor, id string) (InvitationDetail, error) {
+func (s *Service) Invitation(ctx context.Context, by Actor, id string) (_ InvitationDetail, err error) {
+	defer s.did(ctx, "invitation", by.Site, s.began(), &err)
 	if err := s.authorize(ctx, by, PermRead); err != nil {
 		return InvitationDetail{}, err
 	}
@@ -123,7 +129,8 @@ func (s *Service) Invitation(ctx context.Context, by Actor, id string) (Invitati
 }
 
 // Invitations returns a page of invitations, the newest first.
-func (s *Service) Invitations(ctx context.Context, by Actor, q InvitationsQuery) (InvitationsPage, error) {
+func (s *Service) Invitations(ctx context.Context, by Actor, q InvitationsQuery) (_ InvitationsPage, err error) {
+	defer s.did(ctx, "invitations", by.Site, s.began(), &err)
 	if err := s.authorize(ctx, by, PermRead); err != nil {
 		return InvitationsPage{}, err
 	}
@@ -179,7 +186,8 @@ func (s *Service) Invitations(ctx context.Context, by Actor, q InvitationsQuery)
 
 // RecordDelivery notes what became of the latest mail of an invitation: an
 // embedder's mail system calls it for bounces. The state stays as it is.
-func (s *Service) RecordDelivery(ctx context.Context, site, id string, d invitation.Delivery) error {
+func (s *Service) RecordDelivery(ctx context.Context, site, id string, d invitation.Delivery) (err error) {
+	defer s.did(ctx, "record_delivery", site, s.began(), &err)
 	if !slices.Contains([]invitation.Delivery{invitation.Queued, invitation.Accepted, invitation.Failed, invitation.Bounced}, d) {
 		return invalid("delivery", "unknown")
 	}
@@ -225,21 +233,33 @@ func usable(inv invitation.Invitation, u *unit) error {
 
 // send marks an invitation as sent and queues its mail, in one unit.
 func (u *unit) send(ctx context.Context, by Actor, inv invitation.Invitation) (invitation.Invitation, error) {
-	if inv.Expired(u.now) {
-		return inv, invitation.ErrExpired
-	}
 	before := inv.State
-	inv, _, err := inv.Send(u.now)
+	inv, err := u.sent(inv)
 	if err != nil {
 		return inv, err
 	}
-	events := []Event{{Type: invitation.EventSent, Actor: by.ID, Before: string(before), After: string(inv.State)}}
+	events := []Event{sentEvent(by, before, inv)}
 	if inv, err = u.saveInvitation(ctx, inv, events...); err != nil {
 		return inv, err
 	}
-	return inv, u.enqueue(ctx, Message{
-		Site: inv.Site, Kind: MessageInvitation, Invitation: inv.ID, User: inv.User, Event: events[0].ID,
-	})
+	return inv, u.enqueue(ctx, invitationMail(inv, events[0]))
+}
+
+// sent is an invitation whose mail is queued.
+func (u *unit) sent(inv invitation.Invitation) (invitation.Invitation, error) {
+	if inv.Expired(u.now) {
+		return inv, invitation.ErrExpired
+	}
+	inv, _, err := inv.Send(u.now)
+	return inv, err
+}
+
+func sentEvent(by Actor, before invitation.State, inv invitation.Invitation) Event {
+	return Event{Type: invitation.EventSent, Actor: by.ID, Before: string(before), After: string(inv.State)}
+}
+
+func invitationMail(inv invitation.Invitation, sent Event) Message {
+	return Message{Site: inv.Site, Kind: MessageInvitation, Invitation: inv.ID, User: inv.User, Event: sent.ID}
 }
 
 // end deactivates an invitation. What could show its credentials is destroyed
@@ -289,7 +309,14 @@ func (u *unit) describe(ctx context.Context, site Site, inv invitation.Invitatio
 	if err != nil {
 		return InvitationDetail{}, err
 	}
-	return InvitationDetail{Invitation: inv, User: user, PINTriesLeft: left, Sightings: seen, AsOf: u.now}, nil
+	since := inv.CreatedAt
+	if inv.SentAt.After(since) {
+		since = inv.SentAt
+	}
+	return InvitationDetail{
+		Invitation: inv, User: user, PINTriesLeft: left, Sightings: seen, AsOf: u.now,
+		Progress: progressOf(inv.State, inv.Delivery, since, seen),
+	}, nil
 }
 
 // pinTriesLeft is 0 for an invitation that is not active.

@@ -42,7 +42,7 @@ type InviteManyRequest struct {
 	// DryRun does everything but keep it: the results are those that the same
 	// request would have had.
 	DryRun bool
-	// Key makes the request repeatable: within [RecordsKept] the same key of
+	// Key makes the request repeatable: within Retention.Requests the same key of
 	// the same actor gets the same results and does nothing again. Empty: no
 	// such promise. At most 128 bytes.
 	Key string
@@ -51,7 +51,8 @@ type InviteManyRequest struct {
 // MaxInvites is how many people one request may invite.
 const MaxInvites = 1000
 
-// RecordsKept is how long a repeated request is recognised.
+// RecordsKept is how long a repeated request is recognised at least; a site may
+// say longer by Retention.Requests.
 const RecordsKept = 24 * time.Hour
 
 // InviteResult is what became of one InviteRequest.
@@ -83,6 +84,7 @@ type InvitationDetail struct {
 	User         User
 	PINTriesLeft int // 0: burnt
 	Sightings    []invitation.Sighting
+	Progress     Progress
 	AsOf         time.Time
 }
 

@@ -2,20 +2,21 @@ package enrollment
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/invitation"
 )
 
 // Invite invites one person. The error is the request's or the person's: what
 // InviteMany has in Err is returned here.
-func (s *Service) Invite(ctx context.Context, by Actor, r InviteRequest) (InviteResult, error) {
-	results, err := s.InviteMany(ctx, by, InviteManyRequest{Invites: []InviteRequest{r}})
+func (s *Service) Invite(ctx context.Context, by Actor, r InviteRequest) (_ InviteResult, err error) {
+	defer s.did(ctx, "invite", by.Site, s.began(), &err)
+	results, err := s.inviteMany(ctx, by, InviteManyRequest{Invites: []InviteRequest{r}})
 	if err != nil {
 		return InviteResult{}, err
 	}
@@ -26,7 +27,12 @@ func (s *Service) Invite(ctx context.Context, by Actor, r InviteRequest) (Invite
 // invited does not keep the others from it. All that is done is done in one
 // unit of work. The error is about the request as a whole; then nobody was
 // invited.
-func (s *Service) InviteMany(ctx context.Context, by Actor, r InviteManyRequest) ([]InviteResult, error) {
+func (s *Service) InviteMany(ctx context.Context, by Actor, r InviteManyRequest) (_ []InviteResult, err error) {
+	defer s.did(ctx, "invite_many", by.Site, s.began(), &err)
+	return s.inviteMany(ctx, by, r)
+}
+
+func (s *Service) inviteMany(ctx context.Context, by Actor, r InviteManyRequest) ([]InviteResult, error) {
 	if err := s.authorize(ctx, by, PermInvite); err != nil {
 		return nil, err
 	}
@@ -41,7 +47,7 @@ func (s *Service) InviteMany(ctx context.Context, by Actor, r InviteManyRequest)
 	if err != nil {
 		return nil, err
 	}
-	fingerprint, err := r.fingerprint()
+	fingerprint, err := r.fingerprint(s.keys())
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +87,7 @@ func (s *Service) InviteMany(ctx context.Context, by Actor, r InviteManyRequest)
 		}
 		return u.Records().Put(ctx, Record{
 			Site: by.Site, Scope: scope, Key: r.Key, Fingerprint: fingerprint,
-			Result: kept, At: u.now, ExpiresAt: u.now.Add(RecordsKept),
+			Result: kept, At: u.now, ExpiresAt: u.now.Add(site.Policy.Retention.Requests),
 		})
 	})
 	if errors.Is(err, errDryRun) {
@@ -97,6 +103,9 @@ func (s *Service) InviteMany(ctx context.Context, by Actor, r InviteManyRequest)
 	}
 	return results, nil
 }
+
+// purposeInvite makes the fingerprints of requests.
+const purposeInvite = credentials.Purpose("invite")
 
 // errDryRun rolls a unit back whose results are wanted all the same.
 var errDryRun = errors.New("enrollment: dry run")
@@ -153,12 +162,14 @@ func (u *unit) invite(ctx context.Context, by Actor, site Site, planned []planne
 		return nil, err
 	}
 	ids := make([]string, len(users))
+	var renamed []User
 	for k, user := range users {
 		ids[k] = user.ID
-		if !user.Outside && stored[k] != user {
-			if err := u.rename(ctx, user); err != nil {
+		if user.changes(stored[k]) {
+			if err := u.Users().Put(ctx, user); err != nil {
 				return nil, err
 			}
+			renamed = append(renamed, user)
 		}
 	}
 	actives, err := u.Invitations().List(ctx, InvitationQuery{Site: by.Site, Users: ids, Active: true})
@@ -169,19 +180,29 @@ func (u *unit) invite(ctx context.Context, by Actor, site Site, planned []planne
 	for _, inv := range actives {
 		activeOf[inv.User] = inv
 	}
+	var made newInvites
 	for k, user := range users {
 		old, has := activeOf[user.ID]
-		result, err := u.inviteOne(ctx, by, site, planned[at[k]], user, old, has)
+		result, err := u.inviteOne(ctx, &made, by, site, planned[at[k]], user, old, has)
 		if err != nil {
 			return nil, err
 		}
 		results[at[k]] = result
 	}
+	if err := made.write(ctx, u); err != nil {
+		return nil, err
+	}
+	for _, user := range renamed {
+		if err := u.relabel(ctx, user); err != nil {
+			return nil, err
+		}
+	}
 	return results, nil
 }
 
-// inviteOne decides about the old invitation and makes the new one.
-func (u *unit) inviteOne(ctx context.Context, by Actor, site Site, p plannedInvite, user User, old invitation.Invitation, has bool) (InviteResult, error) {
+// inviteOne decides about the old invitation and makes the new one, which is not
+// written yet.
+func (u *unit) inviteOne(ctx context.Context, made *newInvites, by Actor, site Site, p plannedInvite, user User, old invitation.Invitation, has bool) (InviteResult, error) {
 	result := InviteResult{User: user.ID, Email: p.email}
 	if has {
 		// Whoever accepts or enrolls does not hold the user's row.
@@ -231,19 +252,17 @@ func (u *unit) inviteOne(ctx context.Context, by Actor, site Site, p plannedInvi
 		ExpiresAt: p.ExpiresAt, MaxDevices: p.MaxDevices,
 		CreatedAt: u.now, PINGeneration: 1, Version: 1,
 	}
-	inv, err = u.createInvitation(ctx, inv, user, Event{
+	events := []Event{{
 		Type: invitation.EventCreated, Actor: by.ID, After: string(invitation.Created), Reason: replacedReason(result),
-	})
-	if err != nil {
-		return result, err
-	}
-	if err := u.newCredential(ctx, by, site, inv); err != nil {
-		return result, err
-	}
+	}}
 	if p.Send {
-		if inv, err = u.send(ctx, by, inv); err != nil {
+		if inv, err = u.sent(inv); err != nil {
 			return result, err
 		}
+		events = append(events, sentEvent(by, invitation.Created, inv))
+	}
+	if err := made.add(u, by, site, inv, user, events); err != nil {
+		return result, err
 	}
 	result.Invitation, result.State = inv.ID, inv.State
 	return result, nil
@@ -302,11 +321,13 @@ func (r InviteManyRequest) validate() error {
 	return &ValidationError{Fields: slices.Compact(fields)}
 }
 
-func (r InviteManyRequest) fingerprint() ([]byte, error) {
-	doc, err := json.Marshal(r.Invites)
+// fingerprint is keyed: the request has names and addresses, which whoever holds
+// the rows must not be able to try out.
+func (r InviteManyRequest) fingerprint(ring *credentials.Keyring) ([]byte, error) {
+	doc, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(append(doc, map[bool]byte{false: 0, true: 1}[r.DryRun]))
-	return sum[:], nil
+	name := ring.Name(purposeInvite, doc)
+	return name[:], nil
 }

@@ -2,6 +2,7 @@ package enrollment_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"strings"
 	"testing"
@@ -106,6 +107,30 @@ func TestTheSameKeyInvitesOnce(t *testing.T) {
 	later, err := w.svc.InviteMany(w.ctx, w.by, r)
 	require.NoError(t, err)
 	assert.NotEqual(t, first[0].Invitation, later[0].Invitation)
+}
+
+// Names and addresses are in the request: without the ring, its fingerprint must
+// tell nobody whether a guess at them is right.
+func TestTheFingerprintOfARequestIsKeyed(t *testing.T) {
+	fingerprints := map[string]bool{}
+	for range 2 {
+		w := newWorld(t)
+		r := enrollment.InviteManyRequest{Key: "k-1", Invites: []enrollment.InviteRequest{{Email: "guest@example.com", Name: "Guest"}}}
+		first, err := w.svc.InviteMany(w.ctx, w.by, r)
+		require.NoError(t, err)
+		w.view(func(ctx context.Context, tx enrollment.Tx) error {
+			kept, err := tx.Records().Get(ctx, "acme", "invite/adm-1", "k-1")
+			fingerprints[string(kept.Fingerprint)] = true
+			return err
+		})
+		ring, err := w.cfg.Keyring.Rotate(rand.Reader)
+		require.NoError(t, err)
+		require.NoError(t, w.svc.UseKeyring(w.ctx, ring))
+		again, err := w.svc.InviteMany(w.ctx, w.by, r)
+		require.NoError(t, err, "it does not change with the current key")
+		require.Equal(t, first, again)
+	}
+	require.Len(t, fingerprints, 2, "of one request, under two rings")
 }
 
 func TestInvitingAgainDecidesWhatBecomesOfTheOld(t *testing.T) {

@@ -14,7 +14,8 @@ import (
 // or by whatever a handler of the event device.leaving does. Removing twice is
 // no error; it answers [ErrNotFound], or a transition error for a device that
 // has left already.
-func (s *Service) Remove(ctx context.Context, by Actor, id string) (DeviceDetail, error) {
+func (s *Service) Remove(ctx context.Context, by Actor, id string) (_ DeviceDetail, err error) {
+	defer s.did(ctx, "remove", by.Site, s.began(), &err)
 	return s.changeDevice(ctx, by, PermRemove, id, func(ctx context.Context, u *unit, site Site) error {
 		d, err := u.liveRow(ctx, by.Site, id)
 		if err != nil {
@@ -41,7 +42,8 @@ func (s *Service) Remove(ctx context.Context, by Actor, id string) (DeviceDetail
 // as a new device that knows its predecessor. Its invitation, if still active,
 // is a slot again; whoever was in conflict with it is released. Deleting twice
 // is no error; an id that never was answers [ErrNotFound].
-func (s *Service) Delete(ctx context.Context, by Actor, id string) error {
+func (s *Service) Delete(ctx context.Context, by Actor, id string) (err error) {
+	defer s.did(ctx, "delete", by.Site, s.began(), &err)
 	if err := s.authorize(ctx, by, PermRemove); err != nil {
 		return err
 	}
@@ -57,27 +59,7 @@ func (s *Service) Delete(ctx context.Context, by Actor, id string) error {
 		if err != nil || d.Deleted() {
 			return err
 		}
-		contact, err := u.contactOf(ctx, d.Site, d.ID)
-		if err != nil {
-			return err
-		}
-		contact.Gone, contact.Silent = true, false
-		if err := u.Contacts().Put(ctx, contact); err != nil {
-			return err
-		}
-		next := d.Tombstone(u.trace(d), u.now)
-		event := Event{
-			Type: device.EventDeleted, Actor: by.ID, Reason: next.Reason,
-			Before: string(d.State), After: string(next.State),
-		}
-		if d.Invitation != "" {
-			event.Data = map[string]string{"invitation": d.Invitation} // the tombstone does not name it
-		}
-		err = u.depart(ctx, site, d, next, contact, event)
-		if err != nil {
-			return err
-		}
-		return u.inherit(ctx, site, d.ID, by.ID)
+		return u.bury(ctx, site, d, by.ID, "")
 	})
 }
 
@@ -86,7 +68,8 @@ func (s *Service) Delete(ctx context.Context, by Actor, id string) error {
 // hardware ids and lives on without; of those in conflict the oldest takes the
 // identity, the others are in conflict with it. Without a conflict, the device
 // gives up its ids for whoever enrolls next. It answers [ErrNotFound].
-func (s *Service) Release(ctx context.Context, by Actor, id string) (DeviceDetail, error) {
+func (s *Service) Release(ctx context.Context, by Actor, id string) (_ DeviceDetail, err error) {
+	defer s.did(ctx, "release", by.Site, s.began(), &err)
 	return s.changeDevice(ctx, by, PermRelease, id, func(ctx context.Context, u *unit, site Site) error {
 		d, err := u.Devices().Get(ctx, by.Site, id)
 		if err != nil {

@@ -54,6 +54,7 @@ type loginData struct {
 	ReservedUntil time.Time `json:"reserved_until,omitzero"`
 	UsedAt        time.Time `json:"used_at,omitzero"`
 	Ownership     string    `json:"ownership,omitempty"` // as accepted on the page
+	Platform      string    `json:"platform,omitempty"`  // likewise
 	Events        int64     `json:"events"`
 }
 
@@ -74,21 +75,27 @@ func (u *unit) newLogin(ctx context.Context, site Site, user User) error {
 	if _, err := u.Users().Lock(ctx, user); err != nil {
 		return err
 	}
-	if err := u.rename(ctx, user); err != nil {
-		return err
-	}
 	cred, data, err := u.login(ctx, user.Site, user.ID)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	if cred.Generation > 0 {
+	generation := cred.Generation + 1
+	if cred.Generation == 0 {
+		// The first, or the first since an earlier one was erased, whose generation
+		// must not come again: what it passed on would be good for this one. Each
+		// login has an event at least.
+		if data.Events, err = u.lastSeq(ctx, user.Site, LoginSubject(user.ID)); err != nil {
+			return err
+		}
+		generation = int(data.Events) + 1
+	} else {
 		if err := u.Counters().Delete(ctx, credentials.Policy{}.OneTimeBudgetLimit(cred.Site, cred.Owner, cred.Generation).Key); err != nil {
 			return err
 		}
 	}
-	ring := u.s.cfg.Keyring
+	ring := u.ring
 	cred = Credential{
-		Site: user.Site, Owner: user.ID, Kind: KindLogin, Generation: cred.Generation + 1,
+		Site: user.Site, Owner: user.ID, Kind: KindLogin, Generation: generation,
 		CreatedAt: u.now, CreatedBy: ActorUser,
 	}
 	data = loginData{Key: ring.Current(), Nonce: make([]byte, credentials.MinNonceBytes), ExpiresAt: loginEnd(site, u.now), Events: data.Events}
@@ -105,12 +112,15 @@ func (u *unit) newLogin(ctx context.Context, site Site, user User) error {
 	if err != nil {
 		return err
 	}
+	if err := u.rename(ctx, user); err != nil {
+		return err
+	}
 	return u.enqueue(ctx, Message{Site: user.Site, Kind: MessageLogin, User: user.ID, Event: events[0].ID})
 }
 
 // reproduce derives what a login's mail says.
 func (s *Service) reproduce(cred Credential, data loginData) (username string, password credentials.Secret, err error) {
-	ring := s.cfg.Keyring
+	ring := s.keys()
 	if username, err = credentials.OneTimeUsername(ring, data.Key, cred.Site, cred.Owner, cred.Generation, data.Nonce); err != nil {
 		return "", credentials.Secret{}, err
 	}
@@ -198,16 +208,22 @@ func (s *Service) prove(ctx context.Context, l Login) (proof, error) {
 		return proof{}, err
 	}
 	if spent.Refused {
+		s.tried(ctx, "one_time", TryPaced, "", 1)
 		return proof{}, &PacedError{RetryAt: spent.RetryAt}
 	}
-	right := false
+	right, outcome := false, TryUnknown
 	if len(groups) > 0 && spent.Groups[0].OK {
-		right, err = s.cfg.Keyring.VerifySecret(p.cred.Check, credentials.PurposeOneTime, password, loginContext(p.cred)...)
-		if err != nil {
+		right, err = s.keys().VerifySecret(p.cred.Check, credentials.PurposeOneTime, password, loginContext(p.cred)...)
+		p.refund = keysOf(append(gate, groups[0]...))
+		if err != nil { // of this process's ring: nothing was compared
+			s.giveBack(ctx, p.refund)
 			return proof{}, err
 		}
-		p.refund = keysOf(append(gate, groups[0]...))
+		outcome = rightOrWrong(right)
+	} else if len(groups) > 0 {
+		outcome = TryLocked
 	}
+	s.tried(ctx, "one_time", outcome, p.cred.Site, 1)
 	if !right {
 		return proof{}, ErrCredentialRefused
 	}
@@ -230,7 +246,10 @@ func (s *Service) loginNamed(ctx context.Context, username, host string) (proof,
 	var p proof
 	err := s.view(ctx, func(ctx context.Context, u *unit) error {
 		var err error
-		p.cred, err = u.Credentials().ByIndex(ctx, KindLogin, s.cfg.Keyring.MACs(credentials.PurposeUsername, []byte(username)))
+		p.cred, err = u.Credentials().ByIndex(ctx, KindLogin, u.ring.MACs(credentials.PurposeUsername, []byte(username)))
+		if errors.Is(err, ErrNotFound) {
+			return u.missed(ctx, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -243,7 +262,7 @@ func (s *Service) loginNamed(ctx context.Context, username, host string) (proof,
 		return proof{}, nil
 	case err != nil:
 		return proof{}, err
-	case !slices.Contains(s.cfg.Keyring.IDs(), p.cred.Check.KeyID):
+	case !slices.Contains(s.keys().IDs(), p.cred.Check.KeyID):
 		return proof{}, fmt.Errorf("enrollment: a login in use: %w", credentials.ErrUnknownKey)
 	}
 	if p.site, err = s.site(ctx, p.cred.Site); errors.Is(err, ErrNotFound) {
@@ -264,6 +283,9 @@ func (u *unit) still(ctx context.Context, p proof) (Credential, loginData, error
 		return Credential{}, loginData{}, err
 	}
 	cred, data, err := u.login(ctx, p.cred.Site, p.cred.Owner)
+	if errors.Is(err, ErrNotFound) {
+		return cred, data, ErrCredentialRefused // erased since it was proved
+	}
 	if err != nil {
 		return cred, data, err
 	}
@@ -286,30 +308,40 @@ func (d passcodeData) admits(login Credential) bool {
 // present it more than once before the device is in. It answers
 // [ErrCredentialRefused], [*PacedError] or a [*ValidationError] ("username",
 // "password").
-func (s *Service) CheckLogin(ctx context.Context, l Login) (LoginOffer, error) {
-	return s.checkLogin(ctx, l, func(*loginData) error { return nil })
+func (s *Service) CheckLogin(ctx context.Context, l Login) (_ LoginOffer, err error) {
+	defer s.did(ctx, "check_login", "", s.began(), &err)
+	return s.checkLogin(ctx, l, func(Credential, *loginData) error { return nil })
 }
 
 // AcceptLogin is CheckLogin for a person who chose ownership and platform on
 // the page: the answer says the next step, and the device gets the ownership
 // unless it brings its own.
-func (s *Service) AcceptLogin(ctx context.Context, l Login, r AcceptRequest) (LoginOffer, error) {
+func (s *Service) AcceptLogin(ctx context.Context, l Login, r AcceptRequest) (_ LoginOffer, err error) {
+	defer s.did(ctx, "accept_login", "", s.began(), &err)
 	if err := r.validate(invitation.Invitation{}); err != nil {
 		return LoginOffer{}, err
 	}
-	offer, err := s.checkLogin(ctx, l, func(data *loginData) error {
-		data.Ownership = string(r.Ownership)
+	generation := 0
+	offer, err := s.checkLogin(ctx, l, func(cred Credential, data *loginData) error {
+		data.Ownership, data.Platform, generation = string(r.Ownership), string(r.Platform), cred.Generation
 		return nil
 	})
 	if err != nil {
 		return LoginOffer{}, err
 	}
 	offer.Platform, offer.Ownership, offer.Mode = r.Platform, r.Ownership, device.DefaultMode(r.Platform)
-	offer.Next, err = s.nextStep(ctx, Offer{Site: offer.Site, Platform: offer.Platform, Ownership: offer.Ownership, Mode: offer.Mode})
+	o := Offer{Site: offer.Site, Platform: offer.Platform, Ownership: offer.Ownership, Mode: offer.Mode}
+	if p := s.platformFor(offer.Platform); p != nil {
+		g := Grant{Site: offer.Site.ID, User: offer.User.ID, Generation: generation}
+		if _, o.Grant, err = s.NewGrant(LoginGrantUse(p.Name()), g, loginGrantLife); err != nil {
+			return LoginOffer{}, err
+		}
+	}
+	offer.Next, err = s.nextStep(ctx, o)
 	return offer, err
 }
 
-func (s *Service) checkLogin(ctx context.Context, l Login, note func(*loginData) error) (LoginOffer, error) {
+func (s *Service) checkLogin(ctx context.Context, l Login, note func(Credential, *loginData) error) (LoginOffer, error) {
 	p, err := s.prove(ctx, l)
 	if err != nil {
 		return LoginOffer{}, err
@@ -326,7 +358,7 @@ func (s *Service) checkLogin(ctx context.Context, l Login, note func(*loginData)
 		if data.ReservedUntil = u.now.Add(keep); data.ReservedUntil.After(data.ExpiresAt.Add(keep)) {
 			data.ReservedUntil = data.ExpiresAt.Add(keep)
 		}
-		if err := note(&data); err != nil {
+		if err := note(cred, &data); err != nil {
 			return err
 		}
 		if _, err := u.saveLogin(ctx, cred, &data); err != nil {
@@ -342,7 +374,7 @@ func (s *Service) checkLogin(ctx context.Context, l Login, note func(*loginData)
 		return u.Counters().Refund(ctx, p.refund...)
 	})
 	if err != nil {
-		s.giveBack(ctx, p.refund) // the password was right
+		s.giveBackAfter(ctx, err, p.refund) // the password was right
 		return LoginOffer{}, err
 	}
 	return offer, nil
@@ -356,24 +388,16 @@ func (s *Service) enrollByLogin(ctx context.Context, r EnrollRequest) (Enrolled,
 		return Enrolled{}, err
 	}
 	e := entry{
-		inv:  invitation.Invitation{Site: p.cred.Site, User: p.cred.Owner},
-		last: func(ctx context.Context, u *unit) error { return u.Counters().Refund(ctx, p.refund...) },
-		opens: func(ctx context.Context, u *unit) error {
-			cred, data, err := u.still(ctx, p)
-			if err != nil {
-				return err
-			}
-			data.UsedAt = u.now
-			_, err = u.saveLogin(ctx, cred, &data, Event{Type: EventLoginUsed, Actor: ActorDevice})
-			return err
-		},
+		inv:   invitation.Invitation{Site: p.cred.Site, User: p.cred.Owner},
+		last:  func(ctx context.Context, u *unit) error { return u.Counters().Refund(ctx, p.refund...) },
+		opens: func(ctx context.Context, u *unit) error { return u.useLogin(ctx, p) },
 	}
 	if r.Ownership == "" {
 		r.Ownership = p.ownership
 	}
 	out, err := s.admission(ctx, p.site, r, e)
 	if err != nil {
-		s.giveBack(ctx, p.refund)
+		s.giveBackAfter(ctx, err, p.refund)
 	}
 	return out, err
 }

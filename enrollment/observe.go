@@ -2,6 +2,7 @@ package enrollment
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"example.com/enrollkit/device"
@@ -26,7 +27,8 @@ const maxAhead = 5 * time.Minute
 //
 // It is for channels that the caller trusts and has authenticated: nothing else
 // is checked.
-func (s *Service) Observe(ctx context.Context, o device.Observation) (Status, error) {
+func (s *Service) Observe(ctx context.Context, o device.Observation) (_ Status, err error) {
+	defer s.did(ctx, "observe", o.Site, s.began(), &err)
 	e, err := s.observed(&o)
 	if err != nil {
 		return Status{}, err
@@ -83,7 +85,7 @@ func (s *Service) Observe(ctx context.Context, o device.Observation) (Status, er
 				return err
 			}
 		}
-		out = statusOf(d, contact, site.Policy.Requirements)
+		out = statusOf(d, contact, site.Policy)
 		return nil
 	})
 	if err != nil {
@@ -127,8 +129,20 @@ func (s *Service) observed(o *device.Observation) (evidence, error) {
 		{"udid", o.Hardware.UDID}, {"esid", o.Hardware.ESID}, {"hwdevid", o.Hardware.HWDevID},
 		{"serial", o.Hardware.Serial}, {"imei", o.Hardware.IMEI},
 	})...)
+	inventory, code := readInventory(o.Inventory)
+	if code != "" {
+		add("inventory", code)
+	}
 	if len(fields) > 0 {
 		return evidence{}, &ValidationError{Fields: fields}
+	}
+	facts := o.Facts
+	if inventory != nil {
+		facts = maps.Clone(o.Facts)
+		if facts == nil {
+			facts = map[device.Fact]bool{}
+		}
+		facts[device.InventoryReceived] = true
 	}
 	at := o.At.UTC().Truncate(time.Microsecond)
 	if now := s.now(); at.After(now.Add(maxAhead)) {
@@ -136,7 +150,7 @@ func (s *Service) observed(o *device.Observation) (evidence, error) {
 	}
 	return evidence{
 		source: o.Source, actor: actorSource + string(o.Source), ref: o.Ref, at: at,
-		facts: o.Facts, hardware: o.Hardware,
+		facts: facts, inventory: inventory, hardware: o.Hardware,
 		name: o.Name, manufacturer: o.Manufacturer, model: o.Model, osVersion: o.OSVersion,
 	}, nil
 }

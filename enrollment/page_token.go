@@ -19,7 +19,7 @@ func (s *Service) pageToken(kind, site, query string, pos ...string) string {
 		b = binary.AppendUvarint(b, uint64(len(p)))
 		b = append(b, p...)
 	}
-	mac := s.cfg.Keyring.MAC(credentials.PurposeCursor, []byte(kind), []byte(site), []byte(query), b)
+	mac := s.keys().MAC(credentials.PurposeCursor, []byte(kind), []byte(site), []byte(query), b)
 	return base64.RawURLEncoding.EncodeToString(append(mac.Bytes(), b...))
 }
 
@@ -40,7 +40,7 @@ func (s *Service) openPageToken(kind, site, query, token string, n int) ([]strin
 	}
 	b := raw[credentials.MACBytes:]
 	// A token of a key that is gone is no more than an old page: start again.
-	ok, err := s.cfg.Keyring.Verify(mac, credentials.PurposeCursor, []byte(kind), []byte(site), []byte(query), b)
+	ok, err := s.keys().Verify(mac, credentials.PurposeCursor, []byte(kind), []byte(site), []byte(query), b)
 	if err != nil || !ok {
 		return nil, ErrPageToken
 	}

@@ -60,7 +60,8 @@ type passcodeData struct {
 }
 
 // Passcode tells how the company passcode stands, without showing it.
-func (s *Service) Passcode(ctx context.Context, by Actor) (PasscodeDetail, error) {
+func (s *Service) Passcode(ctx context.Context, by Actor) (_ PasscodeDetail, err error) {
+	defer s.did(ctx, "passcode", by.Site, s.began(), &err)
 	return s.withPasscode(ctx, by, PermRead, nil)
 }
 
@@ -68,7 +69,8 @@ func (s *Service) Passcode(ctx context.Context, by Actor) (PasscodeDetail, error
 // old one, which stops working at once, and returns it. It opens self-service,
 // also after a lock, and starts the count of failed attempts anew. One-time
 // logins that were mailed stay good.
-func (s *Service) GeneratePasscode(ctx context.Context, by Actor) (credentials.Secret, PasscodeDetail, error) {
+func (s *Service) GeneratePasscode(ctx context.Context, by Actor) (_ credentials.Secret, _ PasscodeDetail, err error) {
+	defer s.did(ctx, "generate_passcode", by.Site, s.began(), &err)
 	var made credentials.Secret
 	detail, err := s.withPasscode(ctx, by, PermPasscode, func(ctx context.Context, u *unit, site Site, cred *Credential, data *passcodeData) error {
 		if cred.Generation > 0 {
@@ -83,9 +85,7 @@ func (s *Service) GeneratePasscode(ctx context.Context, by Actor) (credentials.S
 		before := data.Status
 		cred.Generation++
 		cred.CreatedAt, cred.CreatedBy = u.now, by.ID
-		cred.Index = s.cfg.Keyring.MACSecret(credentials.PurposePasscode, made)
-		cred.Check = s.cfg.Keyring.MACSecret(credentials.PurposePasscode, made, passcodeContext(*cred)...)
-		if cred.Sealed, err = s.cfg.Keyring.Seal(s.cfg.Rand, sealedAt(*cred), made); err != nil {
+		if err := u.sealPasscode(cred, made); err != nil {
 			return err
 		}
 		*data = passcodeData{Status: PasscodeActive, DisabledAt: data.DisabledAt, Events: data.Events}
@@ -102,7 +102,8 @@ func (s *Service) GeneratePasscode(ctx context.Context, by Actor) (credentials.S
 // DisablePasscode disables the company passcode and with it self-service:
 // one-time logins that were mailed stop working too. Disabling twice, or what
 // never was, is no error.
-func (s *Service) DisablePasscode(ctx context.Context, by Actor) (PasscodeDetail, error) {
+func (s *Service) DisablePasscode(ctx context.Context, by Actor) (_ PasscodeDetail, err error) {
+	defer s.did(ctx, "disable_passcode", by.Site, s.began(), &err)
 	return s.withPasscode(ctx, by, PermPasscode, func(ctx context.Context, u *unit, _ Site, cred *Credential, data *passcodeData) error {
 		if cred.Generation == 0 || data.Status == PasscodeDisabled {
 			return nil
@@ -118,9 +119,10 @@ func (s *Service) DisablePasscode(ctx context.Context, by Actor) (PasscodeDetail
 
 // RevealPasscode shows an active company passcode. The journal has it before
 // anybody sees it. It answers [ErrNotFound] when there is none to show.
-func (s *Service) RevealPasscode(ctx context.Context, by Actor) (credentials.Secret, error) {
+func (s *Service) RevealPasscode(ctx context.Context, by Actor) (_ credentials.Secret, err error) {
+	defer s.did(ctx, "reveal_passcode", by.Site, s.began(), &err)
 	var shown Credential
-	_, err := s.withPasscode(context.WithoutCancel(ctx), by, PermPasscode, func(ctx context.Context, u *unit, _ Site, cred *Credential, data *passcodeData) error {
+	_, err = s.withPasscode(context.WithoutCancel(ctx), by, PermPasscode, func(ctx context.Context, u *unit, _ Site, cred *Credential, data *passcodeData) error {
 		if data.Status != PasscodeActive {
 			return fmt.Errorf("enrollment: no active passcode: %w", ErrNotFound)
 		}
@@ -130,7 +132,7 @@ func (s *Service) RevealPasscode(ctx context.Context, by Actor) (credentials.Sec
 	if err != nil {
 		return credentials.Secret{}, err
 	}
-	return s.cfg.Keyring.Open(sealedAt(shown), shown.Sealed)
+	return s.keys().Open(sealedAt(shown), shown.Sealed)
 }
 
 // withPasscode runs one administrator's change of the passcode and describes how
@@ -247,6 +249,14 @@ func (u *unit) describePasscode(ctx context.Context, site Site, cred Credential,
 	}
 	detail.FailedAttempts = tries + excess.Max - counters[1].Left(excess, u.now)
 	return detail, nil
+}
+
+// sealPasscode fills in what finds, proves and shows a passcode.
+func (u *unit) sealPasscode(cred *Credential, made credentials.Secret) (err error) {
+	cred.Index = u.ring.MACSecret(credentials.PurposePasscode, made)
+	cred.Check = u.ring.MACSecret(credentials.PurposePasscode, made, passcodeContext(*cred)...)
+	cred.Sealed, err = u.ring.Seal(u.s.cfg.Rand, sealedAt(*cred), made)
+	return err
 }
 
 // passcodeContext binds the MAC that proves a passcode to its row; the one that

@@ -47,6 +47,9 @@ func (s *Service) enrollByPIN(ctx context.Context, r EnrollRequest) (Enrolled, e
 	}
 	source := s.sourceLimit(pace, r.Host, r.Source)
 	if err := s.sourcePaced(ctx, source); err != nil {
+		if Code(err) == "paced" {
+			s.tried(ctx, "pin", TryPaced, "", 1)
+		}
 		return Enrolled{}, err
 	}
 	var gate []credentials.Limit
@@ -66,25 +69,32 @@ func (s *Service) enrollByPIN(ctx context.Context, r EnrollRequest) (Enrolled, e
 		return Enrolled{}, err
 	}
 	if spent.Refused {
+		s.tried(ctx, "pin", TryPaced, "", 1)
 		return Enrolled{}, &PacedError{RetryAt: spent.RetryAt}
 	}
 
 	// Every candidate whose budget had a try is compared, so that neither the
 	// number nor the order of comparisons says which one was right.
 	winner, missed := -1, []int{}
+	if len(list) == 0 {
+		s.tried(ctx, "pin", TryUnknown, "", 1)
+	}
 	for i, c := range list {
 		if !spent.Groups[i].OK {
+			s.tried(ctx, "pin", TryLocked, c.inv.Site, 1)
 			continue
 		}
-		right, err := s.cfg.Keyring.VerifySecret(c.cred.Check, credentials.PurposePIN, pin, pinContext(c.inv.Site, c.inv.ID, c.cred.Generation)...)
+		right, err := s.keys().VerifySecret(c.cred.Check, credentials.PurposePIN, pin, pinContext(c.inv.Site, c.inv.ID, c.cred.Generation)...)
 		switch {
-		case err != nil:
+		case err != nil: // of this process's ring: nothing was compared
+			s.giveBack(ctx, spentKeys(gate, groups, spent.Groups))
 			return Enrolled{}, err
 		case right && winner < 0:
 			winner = i
 		case !right:
 			missed = append(missed, i)
 		}
+		s.tried(ctx, "pin", rightOrWrong(right), c.inv.Site, 1)
 	}
 	s.pinsMissed(ctx, list, missed, spent.Groups, address, source, winner < 0)
 	if winner < 0 {
@@ -99,6 +109,9 @@ func (s *Service) enrollByPIN(ctx context.Context, r EnrollRequest) (Enrolled, e
 func (s *Service) admitByPIN(ctx context.Context, c candidate, refund []string, r EnrollRequest) (Enrolled, error) {
 	first := func(ctx context.Context, u *unit) error {
 		cred, err := u.Credentials().Get(ctx, c.inv.Site, c.inv.ID, KindInvitation)
+		if errors.Is(err, ErrNotFound) {
+			return ErrCredentialRefused // erased since it was compared
+		}
 		if err != nil {
 			return err
 		}
@@ -112,12 +125,22 @@ func (s *Service) admitByPIN(ctx context.Context, c candidate, refund []string, 
 	if err == nil {
 		return out, nil
 	}
-	s.giveBack(ctx, refund)
+	s.giveBackAfter(ctx, err, refund)
 	switch Code(err) {
 	case "invitation_deactivated", "invitation_expired", "invitation_exhausted":
 		return Enrolled{}, ErrCredentialRefused
 	}
 	return Enrolled{}, err
+}
+
+// giveBackAfter is giveBack for a unit 2 that ended with err. One that may have
+// come about gave the try back itself: a second time would give a guess away.
+func (s *Service) giveBackAfter(ctx context.Context, err error, keys []string) {
+	if errors.Is(err, ErrUnsettled) {
+		s.cfg.Logger.WarnContext(ctx, "enrollment: a right try may stay counted", "code", Code(err))
+		return
+	}
+	s.giveBack(ctx, keys)
 }
 
 // giveBack returns a right try whose unit 2 did not come about.
@@ -203,10 +226,13 @@ func (s *Service) loadPINs(ctx context.Context, list []candidate) error {
 		for i := range list {
 			c := &list[i]
 			cred, err := u.Credentials().Get(ctx, c.inv.Site, c.inv.ID, KindInvitation)
+			if errors.Is(err, ErrNotFound) {
+				return ErrCredentialRefused // erased a moment ago
+			}
 			if err != nil {
 				return err
 			}
-			if !slices.Contains(s.cfg.Keyring.IDs(), cred.Check.KeyID) {
+			if !slices.Contains(s.keys().IDs(), cred.Check.KeyID) {
 				return fmt.Errorf("enrollment: a PIN in use: %w", credentials.ErrUnknownKey)
 			}
 			c.cred = cred
@@ -255,14 +281,15 @@ func (s *Service) sourcePaced(ctx context.Context, source []credentials.Limit) e
 	})
 }
 
-// keyOf stands for an address, a source or a user name in a counter's key.
+// keyOf stands for an address, a source or a user name in a counter's key. It
+// stays the same when keys are rotated, or a rotation would give tries back.
 func (s *Service) keyOf(p credentials.Purpose, parts ...string) string {
 	raw := make([][]byte, len(parts))
 	for i, part := range parts {
 		raw[i] = []byte(part)
 	}
-	mac := s.cfg.Keyring.MAC(p, raw...)
-	return base64.RawURLEncoding.EncodeToString(mac.Sum[:])
+	name := s.keys().Name(p, raw...)
+	return base64.RawURLEncoding.EncodeToString(name[:])
 }
 
 // network is what counts as one source: an IPv4 address, or the /64 that one
@@ -285,6 +312,17 @@ func (c candidate) limits() []credentials.Limit {
 		limits = append(limits, limit)
 	}
 	return limits
+}
+
+// spentKeys are the counters on which a Spend has put a try.
+func spentKeys(gate []credentials.Limit, groups [][]credentials.Limit, spent []GroupSpent) []string {
+	keys := keysOf(gate)
+	for i, g := range groups {
+		if spent[i].OK {
+			keys = append(keys, keysOf(g)...)
+		}
+	}
+	return keys
 }
 
 func keysOf(limits []credentials.Limit) []string {

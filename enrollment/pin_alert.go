@@ -53,6 +53,9 @@ func (s *Service) pinsMissed(ctx context.Context, list []candidate, missed []int
 			errs = append(errs, s.tell(ctx, list[i], wrong.Groups[k].Counters[0].N))
 		}
 		for i, c := range list {
+			errs = append(errs, s.tellSite(ctx, c.site, spent[i].Counters))
+		}
+		for i, c := range list {
 			// Full for longer than any try takes: whoever spent the last one may
 			// have died before telling.
 			g := spent[i]

@@ -36,12 +36,13 @@ const (
 //
 // Without a Deliverer and Handlers, or with a key ring that cannot open what
 // mails carry, it leaves the outbox alone.
-func (s *Service) DeliverDue(ctx context.Context) (int, error) {
-	if (s.cfg.Deliverer == nil && len(s.cfg.Handlers) == 0) || !s.cfg.Keyring.CanSeal() {
+func (s *Service) DeliverDue(ctx context.Context) (_ int, err error) {
+	defer s.did(ctx, "deliver_due", "", s.began(), &err)
+	if (s.cfg.Deliverer == nil && len(s.cfg.Handlers) == 0) || !s.keys().CanSeal() {
 		return 0, nil
 	}
 	var batch []Message
-	err := s.update(ctx, func(ctx context.Context, u *unit) error {
+	err = s.update(ctx, func(ctx context.Context, u *unit) error {
 		var err error
 		batch, err = u.Outbox().Claim(ctx, u.now, leaseFor, claimBatch)
 		return err
@@ -71,6 +72,9 @@ type fate struct {
 	cause  string        // a code; never the text of an error, which may hold anything
 	retry  time.Duration // of a waiting one: when; negative: by the back-off
 	then   func(context.Context, *unit) error
+
+	tried bool // there was an attempt
+	began time.Time
 }
 
 func done() *fate                   { return &fate{status: MessageDone} }
@@ -83,11 +87,13 @@ func idle(cause string) *fate       { return &fate{status: MessageWaiting, cause
 // start at all; work is what is under way may use.
 func (s *Service) deliver(ctx, work context.Context, m Message) error {
 	var f *fate
+	began := s.began()
 	if ctx.Err() != nil || s.now().Add(deliverFor).After(m.LeaseUntil) {
 		// Not started: whoever has time may have it at once.
 		f = &fate{status: MessageWaiting, cause: "not_started"}
 	} else {
 		f = s.attempt(work, m)
+		f.began, f.tried = began, true
 	}
 	if f.status != MessageDone {
 		s.cfg.Logger.WarnContext(ctx, "enrollment: message not delivered",
@@ -169,6 +175,7 @@ func (s *Service) eventOf(ctx context.Context, m Message) (e Event, f *fate) {
 func (s *Service) finish(ctx context.Context, m Message, f *fate) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceToStop)
 	defer cancel()
+	status := f.status
 	err := s.update(ctx, func(ctx context.Context, u *unit) error {
 		out := Outcome{Status: f.status, At: u.now, Cause: f.cause}
 		if f.status == MessageWaiting {
@@ -191,8 +198,14 @@ func (s *Service) finish(ctx context.Context, m Message, f *fate) error {
 				return err
 			}
 		}
+		status = out.Status
 		return u.Outbox().Finish(ctx, m.Site, m.ID, m.Fence, out)
 	})
+	if f.tried && s.cfg.Observer != nil {
+		s.signal(ctx, Signal{
+			Kind: SignalMessage, Name: string(m.Kind), Outcome: string(status), Site: m.Site, N: 1, Took: s.cfg.Now().Sub(f.began),
+		})
+	}
 	if errors.Is(err, ErrStale) || errors.Is(err, ErrNotFound) {
 		s.cfg.Logger.WarnContext(ctx, "enrollment: message was taken over", "message", m.ID, "kind", m.Kind)
 		return nil

@@ -16,8 +16,9 @@ import (
 // go on. It creates no invitation and changes no credential. It answers
 // [ErrNotFound] and [ErrNoAddress]; the mail goes to the address of the user's
 // active invitation, or to the user's own.
-func (s *Service) Renew(ctx context.Context, by Actor, id string) (RenewResult, error) {
-	results, err := s.RenewMany(ctx, by, []string{id})
+func (s *Service) Renew(ctx context.Context, by Actor, id string) (_ RenewResult, err error) {
+	defer s.did(ctx, "renew", by.Site, s.began(), &err)
+	results, err := s.renewMany(ctx, by, []string{id})
 	if err != nil {
 		return RenewResult{}, err
 	}
@@ -28,7 +29,12 @@ func (s *Service) Renew(ctx context.Context, by Actor, id string) (RenewResult, 
 // work: each has a result, in the order of ids, and one that cannot be renewed
 // does not keep the others from it. An id that is named twice is mailed once.
 // The error is about the request as a whole; then nobody is mailed.
-func (s *Service) RenewMany(ctx context.Context, by Actor, ids []string) ([]RenewResult, error) {
+func (s *Service) RenewMany(ctx context.Context, by Actor, ids []string) (_ []RenewResult, err error) {
+	defer s.did(ctx, "renew_many", by.Site, s.began(), &err)
+	return s.renewMany(ctx, by, ids)
+}
+
+func (s *Service) renewMany(ctx context.Context, by Actor, ids []string) ([]RenewResult, error) {
 	if err := s.authorize(ctx, by, PermRenew); err != nil {
 		return nil, err
 	}

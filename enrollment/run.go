@@ -25,6 +25,7 @@ func (s *Service) Run(ctx context.Context) error {
 	group.Go(func() {
 		every(ctx, s.cfg.SweepEvery, nil, func() {
 			_, _ = s.Sweep(ctx) // which has logged its errors, step by step
+			s.tellBacklogs(ctx)
 		})
 	})
 	group.Wait()

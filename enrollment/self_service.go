@@ -27,7 +27,8 @@ type SelfService struct {
 
 // SelfService tells whose door a host is and whether it is open. A lock does not
 // show: locked, wrong and unknown look alike from outside.
-func (s *Service) SelfService(ctx context.Context, host string) (SelfService, error) {
+func (s *Service) SelfService(ctx context.Context, host string) (_ SelfService, err error) {
+	defer s.did(ctx, "self_service", "", s.began(), &err)
 	if s.cfg.Sites == nil {
 		return SelfService{}, fmt.Errorf("enrollment: no sites in the config: %w", ErrNotFound)
 	}
@@ -54,7 +55,8 @@ func (s *Service) SelfService(ctx context.Context, host string) (SelfService, er
 // the address is known, and on the site that has the host to itself. One source
 // network counts for at most its cap towards a lock; its further tries are
 // compared slowly and shown.
-func (s *Service) RequestLogin(ctx context.Context, r LoginRequest) error {
+func (s *Service) RequestLogin(ctx context.Context, r LoginRequest) (err error) {
+	defer s.did(ctx, "request_login", "", s.began(), &err)
 	var fields []FieldError
 	address, err := credentials.CanonicalEmail(r.Email)
 	if err != nil {
@@ -90,30 +92,45 @@ func (s *Service) RequestLogin(ctx context.Context, r LoginRequest) error {
 	}
 	spent, err := s.store.Spend(ctx, s.now(), gate, groups...)
 	if err != nil || spent.Refused {
+		if err == nil {
+			s.tried(ctx, "passcode", TryPaced, "", 1)
+		}
 		return err
 	}
 	if err := s.spendPatiently(ctx, doors, source, spent.Groups); err != nil {
+		s.giveBack(ctx, spentKeys(gate, groups, spent.Groups)) // nothing was compared
 		return err
 	}
 	slow, err := s.spendSlowly(ctx, doors, source, spent.Groups)
 	if err != nil {
+		s.giveBack(ctx, spentKeys(gate, groups, spent.Groups))
 		return err
 	}
 
 	winner, missed := -1, []int{}
+	if len(doors) == 0 {
+		s.tried(ctx, "passcode", TryUnknown, "", 1)
+	}
 	for i, d := range doors {
-		if !d.active || !spent.Groups[i].OK && !slow[i] {
+		switch {
+		case !d.active:
+			s.tried(ctx, "passcode", TryUnknown, d.site.ID, 1)
+			continue
+		case !spent.Groups[i].OK && !slow[i]:
+			s.tried(ctx, "passcode", TryLocked, d.site.ID, 1)
 			continue
 		}
-		right, err := s.cfg.Keyring.VerifySecret(d.cred.Check, credentials.PurposePasscode, passcode, passcodeContext(d.cred)...)
+		right, err := s.keys().VerifySecret(d.cred.Check, credentials.PurposePasscode, passcode, passcodeContext(d.cred)...)
 		switch {
-		case err != nil:
+		case err != nil: // of this process's ring; of what was compared before, the answer tells nothing
+			s.giveBack(ctx, spentKeys(gate, groups, spent.Groups))
 			return err
 		case right:
 			winner = i
 		case spent.Groups[i].OK:
 			missed = append(missed, i)
 		}
+		s.tried(ctx, "passcode", rightOrWrong(right), d.site.ID, 1)
 	}
 	if winner < 0 {
 		s.passcodesMissed(ctx, doors, missed, spent.Groups, address, source)
@@ -220,8 +237,10 @@ func (s *Service) mailLogin(ctx context.Context, d door, address string, refund 
 	}
 	mailed := false
 	err = s.update(ctx, func(ctx context.Context, u *unit) error {
-		cred, _, err := u.passcode(ctx, d.site.ID)
-		if mailed = err == nil && cred.Check == d.cred.Check; !mailed {
+		cred, data, err := u.passcode(ctx, d.site.ID)
+		// By its generation and not by its MAC, which a rotation of keys changes.
+		mailed = err == nil && cred.Generation == d.cred.Generation && data.Status == PasscodeActive
+		if !mailed {
 			return err // replaced, locked or disabled since it was compared
 		}
 		if err := u.newLogin(ctx, d.site, d.users[0]); err != nil {
@@ -230,7 +249,7 @@ func (s *Service) mailLogin(ctx context.Context, d door, address string, refund 
 		return u.Counters().Refund(ctx, refund...)
 	})
 	if err != nil || !mailed {
-		s.giveBack(ctx, append(refund, mailbox.Key))
+		s.giveBackAfter(ctx, err, append(refund, mailbox.Key))
 	}
 	return err
 }

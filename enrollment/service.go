@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strconv"
+	"sync/atomic"
 	"time"
+
+	"example.com/enrollkit/credentials"
 )
 
 // Service is the flows of enrollment over one Storage. Make it with [New]; it
@@ -16,6 +18,9 @@ type Service struct {
 	store Storage
 	cfg   Config
 	wake  chan struct{} // tells Run that the outbox has something; shared by With
+
+	ring     *atomic.Pointer[credentials.Keyring] // shared by With
+	retained *atomic.Pointer[time.Time]           // when retention was last looked after; shared by With
 }
 
 // New returns a Service over store. It reads nothing yet; see [Service.Check].
@@ -29,7 +34,12 @@ func New(store Storage, cfg Config) (*Service, error) {
 	if err := checkPlatforms(cfg.Platforms); err != nil {
 		return nil, err
 	}
-	return &Service{store: store, cfg: cfg.withDefaults(), wake: make(chan struct{}, 1)}, nil
+	s := &Service{
+		store: store, cfg: cfg.withDefaults(), wake: make(chan struct{}, 1),
+		ring: new(atomic.Pointer[credentials.Keyring]), retained: new(atomic.Pointer[time.Time]),
+	}
+	s.ring.Store(cfg.Keyring)
+	return s, nil
 }
 
 // With returns the same Service over another Storage, usually one that rides in
@@ -39,42 +49,6 @@ func (s *Service) With(store Storage) *Service {
 	other.store = store
 	return &other
 }
-
-// Check compares the key ring with the canaries in the store, and leaves one
-// for each key that has none. A wrong or incomplete ring would turn every right
-// PIN into a wrong one, so call it before serving and do not serve on an error.
-// The error wraps credentials.ErrWrongKey or credentials.ErrUnknownKey.
-func (s *Service) Check(ctx context.Context) error {
-	return s.store.Update(ctx, func(ctx context.Context, tx Tx) error {
-		stored, err := tx.Credentials().List(ctx, KindCanary, Credential{}, maxKeys)
-		if err != nil {
-			return err
-		}
-		known := map[uint32]bool{}
-		for _, c := range stored {
-			if err := s.cfg.Keyring.CheckCanary(c.Check); err != nil {
-				return fmt.Errorf("enrollment: key ring, key %s: %w", c.Owner, err)
-			}
-			known[c.Check.KeyID] = true
-		}
-		for _, mac := range s.cfg.Keyring.Canaries() {
-			if known[mac.KeyID] {
-				continue
-			}
-			err := tx.Credentials().Put(ctx, Credential{
-				Owner: strconv.FormatUint(uint64(mac.KeyID), 10), Kind: KindCanary,
-				Check: mac, CreatedAt: s.now(),
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// maxKeys is more keys than any ring has seen.
-const maxKeys = 1000
 
 // Now is the Service's clock, in UTC and to the microsecond, because databases
 // keep no more. What stands around a Service should go by it.

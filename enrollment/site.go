@@ -56,6 +56,13 @@ type Agent struct {
 	Package  string // Android package or Apple bundle id
 	StoreURL string // where to install it; for Android, empty means Google Play by Package
 	OpenURL  string // opens the installed agent; empty: unknown
+
+	// For Android devices that the agent takes over on their first screen, see
+	// package android. Empty: they cannot be.
+	Component   string // its device admin receiver, "com.example.agent/.AdminReceiver"
+	DownloadURL string // where a new device gets it, https
+	Certificate string // SHA-256 of the certificate that signs it, as hex digits or URL-safe base64
+	Identifier  string // what is typed in the place of a Google account, "afw#example"
 }
 
 // InstallURL returns where to install the agent on p: StoreURL, or for Android
@@ -80,6 +87,12 @@ type Policy struct {
 	// RenewEvery is the shortest time between two automatic renewals of a
 	// device; it doubles with each. Zero: no automatic renewals.
 	RenewEvery time.Duration
+	// KeepDeviceAdmin does not offer a work profile to Android devices that are
+	// managed by device administrator rights, and keeps their mode. Defaults to
+	// offering it.
+	KeepDeviceAdmin bool
+	// Retention is for how long the site keeps what nothing depends on any more.
+	Retention Retention
 }
 
 // The defaults of Policy.
@@ -91,7 +104,7 @@ const (
 // Validate says what in p is out of bounds. Every verb refuses a site whose
 // policy is.
 func (p Policy) Validate() error {
-	errs := []error{p.Credentials.Validate(), p.Requirements.Validate()}
+	errs := append(p.Retention.validate(), p.Credentials.Validate(), p.Requirements.Validate())
 	for _, d := range []struct {
 		name  string
 		value time.Duration
@@ -106,6 +119,7 @@ func (p Policy) Validate() error {
 // WithDefaults returns p with its zero fields filled in.
 func (p Policy) WithDefaults() Policy {
 	p.Credentials = p.Credentials.WithDefaults()
+	p.Retention = p.Retention.withDefaults()
 	if p.UnresponsiveAfter <= 0 {
 		p.UnresponsiveAfter = DefaultUnresponsiveAfter
 	}

@@ -17,6 +17,11 @@ var (
 	ErrExists   = errors.New("enrollment: exists already")
 	ErrStale    = errors.New("enrollment: changed in the meantime")
 
+	// ErrUnsettled is a commit that was asked for and not answered: nobody knows
+	// whether the unit happened. Only a request that names itself (an idempotency
+	// key, an enrollment id) may be repeated after it.
+	ErrUnsettled = errors.New("enrollment: commit without an answer")
+
 	// ErrOwnTransaction refuses what must commit before it answers inside a
 	// transaction that belongs to the embedder.
 	ErrOwnTransaction = errors.New("enrollment: needs a transaction of its own")
@@ -34,9 +39,12 @@ type Storage interface {
 	// no other effect. An error or panic of fn rolls everything back and is
 	// passed on. A store may run several callers' units on savepoints of one
 	// transaction (group commit); one caller's cancellation never aborts
-	// another's. A unit inside a unit is refused with an error, and so are
+	// another's, and what one is answered, an error too, never rests on what
+	// another has not committed. A unit inside a unit is refused with an error, and so are
 	// Spend and Touch. A unit that is cancelled before its commit leaves
-	// nothing and answers the context's error.
+	// nothing and answers the context's error. If the commit was asked for and
+	// it is not known what became of it, the answer wraps [ErrUnsettled], and fn
+	// is not run again.
 	Update(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
 
 	// View runs fn once or more in a unit that sees one state and changes
@@ -171,6 +179,12 @@ const (
 	KindCanary CredentialKind = "canary"
 )
 
+// CredentialKey names one row.
+type CredentialKey struct {
+	Site, Owner string
+	Kind        CredentialKind
+}
+
 // Credentials are keyed by site, owner and kind.
 type Credentials interface {
 	// Put adds rows or replaces them. It returns an error wrapping [ErrExists]
@@ -185,6 +199,9 @@ type Credentials interface {
 	// owner, after the row given (its Site and Owner), at most limit. It is
 	// for changing keys and for the canaries.
 	List(ctx context.Context, kind CredentialKind, after Credential, limit int) ([]Credential, error)
+	// Delete forgets rows. Keys that do not exist are left alone; the Index of
+	// a row that is gone is free.
+	Delete(ctx context.Context, keys ...CredentialKey) error
 }
 
 // Counters are the stored tries of Storage.Spend.
@@ -224,6 +241,9 @@ type Sightings interface {
 	Note(ctx context.Context, list ...invitation.Sighting) error
 	// List returns what was seen of these invitations, by invitation and First.
 	List(ctx context.Context, site string, invitations ...string) ([]invitation.Sighting, error)
+	// Delete forgets what was seen of these invitations. Where nothing was,
+	// nothing happens.
+	Delete(ctx context.Context, site string, invitations ...string) error
 }
 
 // Devices are the rows of device.Device, tombstones included.
@@ -303,6 +323,10 @@ type Contacts interface {
 	// slot's LastConnection is never ahead of its contact's At, so a store may
 	// look at the slots first.
 	Silent(ctx context.Context, site string, states []string, t time.Time, limit int) ([]string, error)
+	// List returns rows of every site, in the order of site and device, after
+	// the row given (its Site and Device), at most limit. It is for changing
+	// keys.
+	List(ctx context.Context, after Contact, limit int) ([]Contact, error)
 }
 
 // Slots are the rows of the Mobile devices view. The store keeps the counts per
@@ -312,7 +336,7 @@ type Slots interface {
 	Put(ctx context.Context, list ...Slot) error
 	// Delete removes rows; ids that do not exist are left alone.
 	Delete(ctx context.Context, site string, ids ...string) error
-	// Get returns one row.
+	// Get returns one row and, where the unit may write, locks it.
 	Get(ctx context.Context, site, id string) (Slot, error)
 	// Page returns the rows that q asks for, in q's order.
 	Page(ctx context.Context, q SlotQuery) ([]Slot, error)
@@ -336,6 +360,9 @@ type Journal interface {
 	// returns how many it gave. Two
 	// callers never give the same one twice.
 	Sequence(ctx context.Context, limit int) (int, error)
+	// Backlog tells how many events of all sites have no site sequence yet,
+	// and the At of the oldest.
+	Backlog(ctx context.Context) (Backlog, error)
 }
 
 // EventQuery asks for events of one site: either of a Subject, by Seq, or of
@@ -363,6 +390,15 @@ type Outbox interface {
 	// List returns a site's messages, newest first; with subject, only those
 	// of that invitation or device. At most limit.
 	List(ctx context.Context, site, subject string, limit int) ([]Message, error)
+	// Backlog tells how many messages of all sites wait, leased ones and those
+	// not due yet included, and the least DueAt of those that are due at now.
+	Backlog(ctx context.Context, now time.Time) (Backlog, error)
+}
+
+// Backlog is how much is still to be done.
+type Backlog struct {
+	N      int64
+	Oldest time.Time // since when; zero: nothing is late
 }
 
 // Records are answers kept so that a repeated request gets the same one.
@@ -376,6 +412,24 @@ type Records interface {
 	// Prune deletes what is past its time at now, at most limit of each:
 	// records, counters, and messages that ended before now.Add(-[OutboxKept]).
 	Prune(ctx context.Context, now time.Time, limit int) (int, error)
+	// PruneSite deletes of one site what is past its retention, at most limit
+	// of each, and returns how many rows of [Cutoffs] that were.
+	PruneSite(ctx context.Context, site string, c Cutoffs, limit int) (int, error)
+}
+
+// Cutoffs say what Records.PruneSite deletes. A zero time deletes nothing.
+type Cutoffs struct {
+	// Journal: the site's events in the order of their SiteSeq, up to the first
+	// that happened at Journal or later. So what remains of a site, and of each
+	// subject, is everything from some number on. Events without a SiteSeq
+	// stay, and the numbers of those that went are not given again.
+	Journal time.Time
+	// Sightings: those last seen before it, of invitations that ended before it
+	// or do not exist.
+	Sightings time.Time
+	// Tombstones: devices deleted before it, with their contacts. A device
+	// counts as one.
+	Tombstones time.Time
 }
 
 // OutboxKept is how long an ended message stays to be looked at.

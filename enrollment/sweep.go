@@ -17,22 +17,25 @@ const (
 
 // Sweep notices what time has brought: devices that have been silent for too
 // long, devices that were told to go and did not answer, invitations whose time
-// is up. It merges the counts of the list, deletes what is past its time, and
-// numbers the journal. It returns how many devices and invitations it changed.
+// is up. It merges the counts of the list, deletes what is past its time (what is
+// past a site's [Retention] once an hour in each process), and numbers the
+// journal. It returns how many devices and invitations it changed.
 //
 // Each change is a unit of its own and judged again under the lock, so any
 // number of processes may sweep at once. What goes wrong with one of them does
 // not keep the rest from being done; the errors are joined.
-func (s *Service) Sweep(ctx context.Context) (int, error) {
+func (s *Service) Sweep(ctx context.Context) (_ int, err error) {
+	defer s.did(ctx, "sweep", "", s.began(), &err)
 	total := 0
 	var errs []error
 	note := func(what, site string, n int, err error) {
-		total += n
+		s.signal(ctx, Signal{Kind: SignalSweep, Name: what, Outcome: outcomeOf(err), Site: site, N: int64(n)})
 		if err != nil {
 			s.cfg.Logger.ErrorContext(ctx, "enrollment: sweep", "step", what, "site", site, "code", Code(err))
 			errs = append(errs, fmt.Errorf("enrollment: sweep: %s: %w", what, err))
 		}
 	}
+	retain := s.retentionDue()
 	if s.cfg.Sites != nil {
 		for id, err := range s.cfg.Sites.All(ctx) {
 			var site Site
@@ -44,38 +47,50 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 				continue
 			}
 			n, err := s.sweepSilent(ctx, site)
+			total += n
 			note("silent", id, n, err)
 			n, err = s.sweepLeaving(ctx, site)
+			total += n
 			note("leaving", id, n, err)
+			if retain {
+				n, err = s.retain(ctx, site)
+				note("retention", id, n, err)
+			}
 		}
 	}
 	n, err := s.sweepExpired(ctx)
+	total += n
 	note("expired", "", n, err)
-	note("fold", "", 0, s.repeat(ctx, func(ctx context.Context, u *unit) (int, error) {
+	n, err = s.repeat(ctx, func(ctx context.Context, u *unit) (int, error) {
 		return u.Slots().Fold(ctx, pruneBatch)
-	}))
-	note("prune", "", 0, s.repeat(ctx, func(ctx context.Context, u *unit) (int, error) {
+	})
+	note("fold", "", n, err)
+	n, err = s.repeat(ctx, func(ctx context.Context, u *unit) (int, error) {
 		return u.Records().Prune(ctx, u.now, pruneBatch)
-	}))
-	_, err = s.Sequence(ctx)
-	note("sequence", "", 0, err)
+	})
+	note("prune", "", n, err)
+	n, err = s.sequence(ctx)
+	note("sequence", "", n, err)
 	return total, errors.Join(errs...)
 }
 
 // Sequence gives the journal's committed events their place in the site's
 // order, and returns how many. [Service.Run] and [Service.Sweep] call it.
-func (s *Service) Sequence(ctx context.Context) (int, error) {
-	total := 0
-	err := s.repeat(ctx, func(ctx context.Context, u *unit) (int, error) {
-		n, err := u.Journal().Sequence(ctx, pruneBatch)
-		total += n
-		return n, err
-	})
-	return total, err
+func (s *Service) Sequence(ctx context.Context) (_ int, err error) {
+	defer s.did(ctx, "sequence", "", s.began(), &err)
+	return s.sequence(ctx)
 }
 
-// repeat runs a step that works in batches until there is nothing left.
-func (s *Service) repeat(ctx context.Context, step func(context.Context, *unit) (int, error)) error {
+func (s *Service) sequence(ctx context.Context) (int, error) {
+	return s.repeat(ctx, func(ctx context.Context, u *unit) (int, error) {
+		return u.Journal().Sequence(ctx, pruneBatch)
+	})
+}
+
+// repeat runs a step that works in batches until there is nothing left, and
+// returns how much it did.
+func (s *Service) repeat(ctx context.Context, step func(context.Context, *unit) (int, error)) (int, error) {
+	total := 0
 	for range pruneRounds {
 		var n int
 		err := s.update(ctx, func(ctx context.Context, u *unit) error {
@@ -84,10 +99,11 @@ func (s *Service) repeat(ctx context.Context, step func(context.Context, *unit) 
 			return err
 		})
 		if err != nil || n == 0 {
-			return err
+			return total, err
 		}
+		total += n
 	}
-	return nil
+	return total, nil
 }
 
 // sweepSilent makes devices unresponsive whose latest sign of life is longer

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/device"
 	"example.com/enrollkit/invitation"
 )
@@ -14,21 +15,26 @@ import (
 // its row in the list change together or not at all.
 type unit struct {
 	Tx
-	s   *Service
-	now time.Time
-	put bool // something was put into the outbox
+	s    *Service
+	ring *credentials.Keyring // one for the whole unit, see UseKeyring
+	now  time.Time
+	put  bool // something was put into the outbox
 }
 
 // update runs fn in a read-write unit and wakes the relay if it left something
 // to deliver. The time is taken once, so that a repeated fn sees the same.
 func (s *Service) update(ctx context.Context, fn func(ctx context.Context, u *unit) error) error {
 	now := s.now()
-	put := false
+	var last struct { // of the runs; in one piece, which is one allocation
+		put  bool // it put something into the outbox
+		runs int
+	}
 	run := func() error {
 		return s.store.Update(ctx, func(ctx context.Context, tx Tx) error {
-			u := &unit{Tx: tx, s: s, now: now}
+			u := &unit{Tx: tx, s: s, ring: s.keys(), now: now}
+			last.runs++
 			err := fn(ctx, u)
-			put = u.put
+			last.put = u.put
 			return err
 		})
 	}
@@ -38,7 +44,10 @@ func (s *Service) update(ctx context.Context, fn func(ctx context.Context, u *un
 		// idempotency key. The second run sees what they wrote.
 		err = run()
 	}
-	if err == nil && put {
+	if last.runs > 1 {
+		s.signal(ctx, Signal{Kind: SignalRetry, N: int64(last.runs - 1)})
+	}
+	if err == nil && last.put {
 		s.rouse()
 	}
 	return err
@@ -48,25 +57,8 @@ func (s *Service) update(ctx context.Context, fn func(ctx context.Context, u *un
 func (s *Service) view(ctx context.Context, fn func(ctx context.Context, u *unit) error) error {
 	now := s.now()
 	return s.store.View(ctx, func(ctx context.Context, tx Tx) error {
-		return fn(ctx, &unit{Tx: tx, s: s, now: now})
+		return fn(ctx, &unit{Tx: tx, s: s, ring: s.keys(), now: now})
 	})
-}
-
-// createInvitation adds a new row with its first events and its slot.
-func (u *unit) createInvitation(ctx context.Context, inv invitation.Invitation, user User, events ...Event) (invitation.Invitation, error) {
-	events, err := u.entries(inv.Site, inv.ID, &inv.Events, events, func(e *Event) {
-		e.Invitation, e.User = inv.ID, inv.User
-	})
-	if err != nil {
-		return inv, err
-	}
-	if err := u.Invitations().Create(ctx, inv); err != nil {
-		return inv, err
-	}
-	if err := u.Slots().Put(ctx, invitationSlot(inv, user)); err != nil {
-		return inv, err
-	}
-	return inv, u.record(ctx, events)
 }
 
 // saveInvitation stores a changed row with the events of the change, and puts
@@ -172,16 +164,22 @@ func (u *unit) record(ctx context.Context, events []Event) error {
 // enqueue puts one message into the outbox, due now. Without a Dedupe key of
 // its own it gets one from its kind and event.
 func (u *unit) enqueue(ctx context.Context, m Message) error {
-	id, err := newID(prefixMessage, u.now, u.s.cfg.Rand)
+	m, err := u.message(m)
 	if err != nil {
 		return err
 	}
+	u.put = true
+	return u.Outbox().Put(ctx, m)
+}
+
+// message completes a message.
+func (u *unit) message(m Message) (Message, error) {
+	id, err := newID(prefixMessage, u.now, u.s.cfg.Rand)
 	m.ID, m.CreatedAt, m.DueAt, m.Status = id, u.now, u.now, MessageWaiting
 	if m.Dedupe == "" {
 		m.Dedupe = string(m.Kind) + "/" + m.Event
 	}
-	u.put = true
-	return u.Outbox().Put(ctx, m)
+	return m, err
 }
 
 // invitationSlot is the list's row of an active invitation without a live
@@ -212,17 +210,37 @@ func deviceSlot(d device.Device, user User, contact Contact, r device.Requiremen
 	return slot
 }
 
+// changes says whether u is news to our row of the same person. One from outside
+// the directory is news only to a row that was blanked while it was waited for.
+func (u User) changes(stored User) bool {
+	return u != stored && (!u.Outside || stored.EmailKey == "" && u.EmailKey != "")
+}
+
 // rename stores what the directory now says of a user, in the list as well.
 func (u *unit) rename(ctx context.Context, user User) error {
 	if err := u.Users().Put(ctx, user); err != nil {
 		return err
 	}
+	return u.relabel(ctx, user)
+}
+
+// relabel brings a renamed user's devices in the list along. Each is locked
+// first: whoever saves it has the name from before and is waited for, or reads
+// ours. So it comes after the locks of the user's invitations and login. A device
+// that is new at this very moment is brought along when it is saved next.
+func (u *unit) relabel(ctx context.Context, user User) error {
 	devices, err := u.Devices().List(ctx, DeviceQuery{Site: user.Site, User: user.ID})
 	if err != nil {
 		return err
 	}
 	for _, d := range devices {
-		slot, err := u.Slots().Get(ctx, d.Site, d.ID)
+		var slot Slot
+		if d, err = u.Devices().Lock(ctx, d.Site, d.ID); err == nil {
+			slot, err = u.Slots().Get(ctx, d.Site, d.ID)
+		}
+		if errors.Is(err, ErrNotFound) {
+			continue // deleted since it was listed
+		}
 		if err != nil {
 			return err
 		}

@@ -59,7 +59,7 @@ type Invitation struct {
 // come by.
 func (i Invitation) Usable(now time.Time, known bool) error {
 	switch {
-	case i.Reason == ByAdmin || i.Reason == Superseded:
+	case i.Reason == ByAdmin || i.Reason == Superseded || i.Reason == UserErased:
 		return ErrDeactivated
 	case i.Reason == Expired || i.Expired(now):
 		return ErrExpired

@@ -36,10 +36,11 @@ const (
 type Reason string
 
 const (
-	ByAdmin    Reason = "by_admin"   // an administrator deactivated it
-	Superseded Reason = "superseded" // the user was invited again
-	Expired    Reason = "expired"    // its time was up
-	Exhausted  Reason = "exhausted"  // its last allowed device enrolled
+	ByAdmin    Reason = "by_admin"    // an administrator deactivated it
+	Superseded Reason = "superseded"  // the user was invited again
+	Expired    Reason = "expired"     // its time was up
+	Exhausted  Reason = "exhausted"   // its last allowed device enrolled
+	UserErased Reason = "user_erased" // what was known of the person was erased
 )
 
 // The journal's names for what happens to an invitation.

@@ -1,6 +1,7 @@
 // Package adminhttp is the administrators' JSON API as an http.Handler: inviting
-// people, their credentials, the Mobile devices view, devices, the company
-// passcode, the texts of mail and the journal. It holds no rules; each route is
+// people, their credentials, the Mobile devices view, devices and whole fleets,
+// what is held of a person, the company passcode, the texts of mail and the
+// journal. It holds no rules; each route is
 // one verb of [enrollment.Service], or of the embedder's [Messages], done by the
 // [enrollment.Actor] that the embedder's function finds in the request. What an
 // actor reaches is its own site, and nothing in a request can name another.
@@ -34,6 +35,7 @@
 // the directory, the keys or the embedder's sign-in did not do their part and
 // that the request may be repeated, with its Idempotency-Key if it had one. When
 // the client did not wait for the answer, the log has that at debug level alone.
+// Requests and their lines in the log have an id, see enrollment.WithRequestID.
 //
 // # Secrets
 //

@@ -32,6 +32,7 @@ func New(svc *enrollment.Service, actor func(*http.Request) (enrollment.Actor, e
 	for _, o := range options {
 		o(&c)
 	}
+	c.log = slog.New(enrollment.LogRequestID(c.log.Handler()))
 	c.origin.SetDenyHandler(http.HandlerFunc(crossOrigin))
 	a := &api{svc: svc, actor: actor, config: c}
 	return httpkit.RequestID(httpkit.SecurityHeaders(httpkit.Recover(c.log)(c.origin.Handler(a.router()))))
@@ -82,11 +83,16 @@ func (a *api) serviceRoutes() []route {
 		{"GET", "/slots", a.slots},
 
 		{"POST", "/devices/renew", a.renewMany},
+		{"POST", "/devices/adopt", a.adopt},
+		{"GET", "/devices/export", a.exportDevices},
 		{"GET", "/devices/{id}", a.device},
 		{"DELETE", "/devices/{id}", a.deleteDevice},
 		{"POST", "/devices/{id}/renew", a.renew},
 		{"POST", "/devices/{id}/release", a.command(a.svc.Release)},
 		{"POST", "/devices/{id}/remove", a.command(a.svc.Remove)},
+
+		{"POST", "/users/{id}/export", a.exportUser},
+		{"POST", "/users/{id}/erase", a.eraseUser},
 
 		{"GET", "/passcode", a.passcode},
 		{"POST", "/passcode/generate", a.generatePasscode},
@@ -99,9 +105,11 @@ func (a *api) serviceRoutes() []route {
 }
 
 // patterns are what the router takes in place of each variable of a path. The
+// id of a user is the embedder's, and any text. The
 // name of a message is the embedder's; that it begins with a letter or a digit
 // keeps "." and ".." out.
 var patterns = strings.NewReplacer(
+	"/users/{id}", "/users/{id}",
 	"{id}", "{id:[A-Za-z0-9_-]+}",
 	"{kind}", "{kind:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}",
 	"{language}", "{language:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}",
@@ -196,9 +204,9 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, p httpkit.Problem, 
 	switch {
 	case p.Status == http.StatusServiceUnavailable && errors.Is(err, context.Canceled) && errors.Is(r.Context().Err(), context.Canceled):
 		p = canceled
-		a.log.DebugContext(r.Context(), "adminhttp: the client went away", "request_id", httpkit.IDFrom(r.Context()))
+		a.log.DebugContext(r.Context(), "adminhttp: the client went away")
 	case p.Status >= http.StatusInternalServerError:
-		a.log.ErrorContext(r.Context(), "adminhttp: request failed", "error", err, "request_id", httpkit.IDFrom(r.Context()))
+		a.log.ErrorContext(r.Context(), "adminhttp: request failed", "error", err)
 	}
 	httpkit.WriteProblem(w, r, p)
 }

@@ -174,7 +174,7 @@ func TestBodiesAreTakenStrictly(t *testing.T) {
 	}
 	for _, op := range served(t, w) {
 		method, path, _ := strings.Cut(op, " ")
-		if method == "GET" {
+		if method == "GET" || op == "POST /devices/adopt" { // which takes lines, each by itself
 			continue
 		}
 		id := invitation

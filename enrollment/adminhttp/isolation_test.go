@@ -72,7 +72,7 @@ func TestAnotherSitesIdsNeverWere(t *testing.T) {
 		}
 		assert.Equal(t, unknown.Body, ask(mistaken).Body, "%s with our own id of another kind", op)
 	}
-	assert.Equal(t, 11, routes, "the matrix shrank")
+	assert.Equal(t, 13, routes, "the matrix shrank")
 	assert.Equal(t, before, w.snapshot(), "something changed")
 	assert.NotContains(t, w.log.String(), "level=ERROR")
 }

@@ -28,6 +28,9 @@ type slotView struct {
 	LastConnection  *time.Time `json:"last_connection"`
 	LastObservation *time.Time `json:"last_observation"`
 	FetchedAt       *time.Time `json:"fetched_at"` // of an invitation: the latest fetch of its page
+	Reached         string     `json:"reached"`    // of an invitation: the furthest that was seen
+	ReachedAt       *time.Time `json:"reached_at"`
+	Hint            string     `json:"hint"` // and what brings it on
 	CreatedAt       *time.Time `json:"created_at"`
 
 	Missing  []device.Fact `json:"missing"`
@@ -44,6 +47,7 @@ func showSlot(s enrollment.SlotView) slotView {
 		Name: s.Name, Serial: s.Serial, Refs: each(s.Refs, showRef),
 		LastConnection: stamp(s.LastConnection), LastObservation: stamp(s.LastObservation),
 		FetchedAt: stamp(s.FetchedAt), CreatedAt: stamp(s.CreatedAt),
+		Reached: s.Progress.Reached, ReachedAt: stamp(s.Progress.At), Hint: string(s.Progress.Hint),
 		Missing: list(s.Missing), WaitsFor: string(s.Waits), Next: string(s.Next), Conflict: s.Conflict,
 	}
 }

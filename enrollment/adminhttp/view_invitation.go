@@ -33,6 +33,7 @@ type invitationView struct {
 
 	FetchedAt *time.Time     `json:"fetched_at"` // the latest fetch of its page, by whomever
 	Sightings []sightingView `json:"sightings"`
+	Progress  progressView   `json:"progress"`
 
 	CreatedAt *time.Time `json:"created_at"`
 	SentAt    *time.Time `json:"sent_at"`
@@ -49,6 +50,14 @@ type sightingView struct {
 	Last     *time.Time `json:"last"`
 }
 
+// progressView is how far somebody came by an invitation, and what brings it on.
+type progressView struct {
+	Reached  string     `json:"reached"`
+	At       *time.Time `json:"at"`
+	WaitsFor string     `json:"waits_for"`
+	Hint     string     `json:"hint"`
+}
+
 func showInvitation(d enrollment.InvitationDetail) invitationView {
 	name := d.Name
 	if name == "" {
@@ -63,6 +72,7 @@ func showInvitation(d enrollment.InvitationDetail) invitationView {
 		PINTriesLeft: d.PINTriesLeft, PINGeneration: d.PINGeneration,
 		AcceptedAt: stamp(d.AcceptedAt), AcceptedOwnership: d.AcceptedOwnership, AcceptedPlatform: d.AcceptedPlatform,
 		FetchedAt: stamp(fetchedAt(d.Sightings)), Sightings: each(d.Sightings, showSighting),
+		Progress:  progressView{d.Progress.Reached, stamp(d.Progress.At), string(d.Progress.Waits), string(d.Progress.Hint)},
 		CreatedAt: stamp(d.CreatedAt), SentAt: stamp(d.SentAt), OpenedAt: stamp(d.OpenedAt), EndedAt: stamp(d.EndedAt),
 		AsOf: stamp(d.AsOf),
 	}

@@ -40,5 +40,7 @@
 // # Errors
 //
 // A no is an application/problem+json with a stable code, or, for a person, a
-// page. What is behind a 503 stays behind it.
+// page. Whatever fails behind the handler is 503 with Retry-After, on every
+// route, and never a no to a credential; what it was stays inside. Requests and
+// their lines in the log have an id, see enrollment.WithRequestID.
 package enrollhttp

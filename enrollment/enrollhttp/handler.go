@@ -141,7 +141,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, site enrollment
 	p := httpkit.ProblemOf(err).At(h.svc.Now())
 	if p.Status >= http.StatusInternalServerError {
 		// The text of the error may quote what it is about; its type does not.
-		h.log.ErrorContext(r.Context(), "refused", "code", p.Code, "error_type", fmt.Sprintf("%T", innermost(err)), "request_id", httpkit.IDFrom(r.Context()))
+		h.log.ErrorContext(r.Context(), "refused", "code", p.Code, "error_type", fmt.Sprintf("%T", innermost(err)))
 	}
 	h.answer(w, r, site, p)
 }

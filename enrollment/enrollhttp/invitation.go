@@ -31,10 +31,10 @@ func (h *handler) invitationPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := h.svc.RecordFetch(r.Context(), token); err != nil {
-		h.log.WarnContext(r.Context(), "fetch not noted", "code", enrollment.Code(err), "request_id", httpkit.IDFrom(r.Context()))
+		h.log.WarnContext(r.Context(), "fetch not noted", "code", enrollment.Code(err))
 	}
 	view := h.invitationView(r, offer, token+"/", enrollment.AcceptRequest{})
-	h.render(w, http.StatusOK, invitationFile, view.Lang, view)
+	h.render(w, r, http.StatusOK, invitationFile, view.Lang, view)
 }
 
 // accept notes what a person chose and answers with what to do next.
@@ -57,7 +57,7 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	view := h.nextView(r, accepted)
-	h.render(w, http.StatusOK, nextFile, view.Lang, view)
+	h.render(w, r, http.StatusOK, nextFile, view.Lang, view)
 }
 
 // chosen is what a form says of the device. One that is not named is the one
@@ -81,7 +81,7 @@ func (h *handler) askAgain(w http.ResponseWriter, r *http.Request, token string,
 	}
 	view := h.invitationView(r, offer, "", choice)
 	view.Mistake = view.T("invitation.mistake")
-	h.render(w, http.StatusUnprocessableEntity, invitationFile, view.Lang, view)
+	h.render(w, r, http.StatusUnprocessableEntity, invitationFile, view.Lang, view)
 }
 
 // readForm reads a form as browsers send it. One of its fields twice is no form
@@ -160,5 +160,5 @@ func (h *handler) problemPage(w http.ResponseWriter, r *http.Request, site enrol
 	v.Title, v.Text = v.T(title...), v.T(text...)
 	v.Ask = p.Status == http.StatusGone || p.Code == "invitation_unknown"
 	httpkit.WriteProblemHeaders(w, p)
-	h.render(w, p.Status, problemFile, v.Lang, v)
+	h.render(w, r, p.Status, problemFile, v.Lang, v)
 }

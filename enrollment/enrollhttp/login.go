@@ -33,7 +33,7 @@ func (h *handler) loginPage(w http.ResponseWriter, r *http.Request) {
 	}
 	view := h.loginView(r, door.Site, enrollment.AcceptRequest{})
 	view.Here, view.Ask = "login/", "../enroll"
-	h.render(w, http.StatusOK, loginFile, view.Lang, view)
+	h.render(w, r, http.StatusOK, loginFile, view.Lang, view)
 }
 
 // acceptLogin answers a good login with what to do next. It does not use it up:
@@ -59,27 +59,27 @@ func (h *handler) acceptLogin(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil:
 		view := h.loginNextView(r, offer, login)
-		h.render(w, http.StatusOK, nextFile, view.Lang, view)
+		h.render(w, r, http.StatusOK, nextFile, view.Lang, view)
 	case wantsJSON(r.Header):
 		h.refuse(w, r, door.Site, err)
 	case isInvalid:
 		view := h.loginView(r, door.Site, choice)
 		view.Username, view.Mistake, view.Wrong = login.Username, view.T("login.mistake"), view.wrong("login.", invalid)
-		h.loginAgain(w, httpkit.ProblemOf(err), view)
+		h.loginAgain(w, r, httpkit.ProblemOf(err), view)
 	case errors.Is(err, enrollment.ErrCredentialRefused):
 		view := h.loginView(r, door.Site, choice)
 		view.Mistake = view.T("login.refused")
-		h.loginAgain(w, httpkit.ProblemOf(err), view)
+		h.loginAgain(w, r, httpkit.ProblemOf(err), view)
 	default:
 		h.refuse(w, r, door.Site, err)
 	}
 }
 
 // loginAgain answers a no with the form.
-func (h *handler) loginAgain(w http.ResponseWriter, p httpkit.Problem, view loginView) {
+func (h *handler) loginAgain(w http.ResponseWriter, r *http.Request, p httpkit.Problem, view loginView) {
 	view.Ask = "../../enroll"
 	httpkit.WriteProblemHeaders(w, p)
-	h.render(w, p.Status, loginFile, view.Lang, view)
+	h.render(w, r, p.Status, loginFile, view.Lang, view)
 }
 
 // loginView fills the form; chosen is what the person chose in one before.

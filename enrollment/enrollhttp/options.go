@@ -67,6 +67,7 @@ func New(svc *enrollment.Service, o Options) (http.Handler, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.Logger = slog.New(enrollment.LogRequestID(o.Logger.Handler()))
 	if o.AnswerTime == 0 {
 		o.AnswerTime = answerTime
 	}

@@ -142,11 +142,11 @@ func (p *pages) try() error {
 }
 
 // render answers with a page. It is rendered whole before the first byte.
-func (h *handler) render(w http.ResponseWriter, status int, name, lang string, view any) {
+func (h *handler) render(w http.ResponseWriter, r *http.Request, status int, name, lang string, view any) {
 	var body bytes.Buffer
 	if err := h.pages.templates[name].Execute(&body, view); err != nil {
 		// The text of the error may quote the view.
-		h.log.Error("page failed", "page", name)
+		h.log.ErrorContext(r.Context(), "page failed", "page", name)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
 	}

@@ -31,7 +31,7 @@ func (h *handler) enrollPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	view := h.enrollView(r, door)
-	h.render(w, http.StatusOK, enrollFile, view.Lang, view)
+	h.render(w, r, http.StatusOK, enrollFile, view.Lang, view)
 }
 
 // requestLogin asks for a one-time login by mail. What a person can mend by
@@ -56,7 +56,7 @@ func (h *handler) requestLogin(w http.ResponseWriter, r *http.Request) {
 	if invalid, ok := errors.AsType[*enrollment.ValidationError](err); ok && !wantsJSON(r.Header) {
 		view := h.enrollView(r, door)
 		view.Email, view.Mistake, view.Wrong = form.Get("email"), view.T("enroll.mistake"), view.wrong("enroll.", invalid)
-		h.render(w, http.StatusUnprocessableEntity, enrollFile, view.Lang, view)
+		h.render(w, r, http.StatusUnprocessableEntity, enrollFile, view.Lang, view)
 		return
 	}
 	// What was written differs with what was right, and so does the time it took.
@@ -70,7 +70,7 @@ func (h *handler) requestLogin(w http.ResponseWriter, r *http.Request) {
 	}
 	view := sentView{h.frame(r, door.Site)}
 	view.Title = view.T("sent.title")
-	h.render(w, http.StatusOK, sentFile, view.Lang, view)
+	h.render(w, r, http.StatusOK, sentFile, view.Lang, view)
 }
 
 func (h *handler) enrollView(r *http.Request, door enrollment.SelfService) enrollView {

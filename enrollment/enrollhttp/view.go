@@ -136,7 +136,10 @@ func (h *handler) nextView(r *http.Request, a enrollment.Accepted) nextView {
 	if a.OwnershipFixed {
 		v.Ownership = v.T("fixed." + string(a.Ownership))
 	}
-	v.Alternative = v.T("alternative." + platform + "." + action)
+	alternative := "alternative." + platform + "." + action
+	if v.Alternative = v.T(alternative); step.Agent.Identifier != "" && step.Typed == "" {
+		v.Alternative = v.T(alternative+".identifier", alternative)
+	}
 	if step.Action == device.ProvisionDevice {
 		v.ScanQuery = "?platform=" + url.QueryEscape(platform)
 	}
@@ -158,7 +161,8 @@ func (h *handler) stepView(r *http.Request, site enrollment.Site, p device.Platf
 	if agent == "" {
 		agent = plain.T("agent.unnamed")
 	}
-	v.frame = h.frame(r, site, "{agent}", agent, "{platform}", plain.T("platform."+platform))
+	v.frame = h.frame(r, site, "{agent}", agent, "{platform}", plain.T("platform."+platform),
+		"{identifier}", step.Agent.Identifier)
 	v.Title = v.T("next.title")
 	machine := detect(r.Header)
 	here = step.Action != device.ProvisionDevice && (!machine.desktop || slices.Contains(machine.platforms, p))
@@ -170,6 +174,9 @@ func (h *handler) stepView(r *http.Request, site enrollment.Site, p device.Platf
 	}
 	whose := []string{string(step.Mode) + "." + action, platform + "." + action}
 	var keys []string
+	if step.Typed != "" {
+		keys = append(keys, whose[0]+".typed", whose[1]+".typed")
+	}
 	if variant != "" {
 		keys = append(keys, whose[0]+variant, whose[1]+variant)
 	}

@@ -111,7 +111,7 @@ func samples(kind Kind, language string) []Data {
 		all = []Data{bare}
 		for _, code := range []string{
 			invitation.EventPINAlert, invitation.EventPINBurnt, device.EventConflict,
-			enrollment.EventPasscodeAlert, enrollment.EventPasscodeLocked, "other",
+			enrollment.EventPasscodeAlert, enrollment.EventPasscodeLocked, enrollment.EventPINSiteSpent, "other",
 		} {
 			all = append(all, Data{
 				Language: language, Site: "Acme", Support: full.Support, Name: full.Name,

@@ -82,6 +82,23 @@ func (c contacts) Silent(ctx context.Context, site string, states []string, t ti
 	return ids, nil
 }
 
+func (c contacts) List(ctx context.Context, after enrollment.Contact, limit int) ([]enrollment.Contact, error) {
+	if err := c.reading(ctx); err != nil {
+		return nil, err
+	}
+	order := func(a, b enrollment.Contact) int {
+		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Device, b.Device))
+	}
+	var list []enrollment.Contact
+	for _, row := range c.data.contacts {
+		if order(row, after) > 0 {
+			list = append(list, row)
+		}
+	}
+	slices.SortFunc(list, order)
+	return first(list, limit), nil
+}
+
 // Touch implements [enrollment.Storage].
 func (s *Store) Touch(ctx context.Context, touches []enrollment.Touch) ([]enrollment.Contact, error) {
 	answer := make([]enrollment.Contact, len(touches))

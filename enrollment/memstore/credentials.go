@@ -85,3 +85,20 @@ func (c credentialRows) List(ctx context.Context, kind enrollment.CredentialKind
 	slices.SortFunc(list, order)
 	return given(first(list, limit)), nil
 }
+
+func (c credentialRows) Delete(ctx context.Context, keys ...enrollment.CredentialKey) error {
+	return c.write(ctx, func() error {
+		for _, name := range keys {
+			k := credentialKey{name.Site, name.Owner, name.Kind}
+			old, ok := c.data.credentials[k]
+			if !ok {
+				continue
+			}
+			if old.Index != (credentials.MAC{}) {
+				drop(c.tx, c.data.byIndex, indexKey{old.Kind, old.Index})
+			}
+			drop(c.tx, c.data.credentials, k)
+		}
+		return nil
+	})
+}

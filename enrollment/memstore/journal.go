@@ -92,6 +92,20 @@ func (j journal) Sequence(ctx context.Context, limit int) (int, error) {
 	return total, nil
 }
 
+func (j journal) Backlog(ctx context.Context) (enrollment.Backlog, error) {
+	if err := j.reading(ctx); err != nil {
+		return enrollment.Backlog{}, err
+	}
+	var b enrollment.Backlog
+	for k := range j.data.pending {
+		b.N++
+		if at := j.data.events[k].At; b.Oldest.IsZero() || at.Before(b.Oldest) {
+			b.Oldest = at
+		}
+	}
+	return b, nil
+}
+
 // number notes under which number an event is found.
 func number[A comparable](t *tx, index map[A]map[int64]string, of A, n int64, id string) {
 	if index[of] == nil {

@@ -104,6 +104,21 @@ func (o outbox) List(ctx context.Context, site, subject string, limit int) ([]en
 	return first(list, limit), nil
 }
 
+func (o outbox) Backlog(ctx context.Context, now time.Time) (enrollment.Backlog, error) {
+	if err := o.reading(ctx); err != nil {
+		return enrollment.Backlog{}, err
+	}
+	var b enrollment.Backlog
+	for k := range o.data.waiting {
+		b.N++
+		due := o.data.messages[k].DueAt
+		if !due.After(micros(now)) && (b.Oldest.IsZero() || due.Before(b.Oldest)) {
+			b.Oldest = due
+		}
+	}
+	return b, nil
+}
+
 func (o outbox) store(k key, m enrollment.Message) {
 	put(o.tx, o.data.messages, k, m)
 	if m.Status == enrollment.MessageWaiting {

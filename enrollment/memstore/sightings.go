@@ -51,3 +51,12 @@ func (s sightings) List(ctx context.Context, site string, invitations ...string)
 	})
 	return list, nil
 }
+
+func (s sightings) Delete(ctx context.Context, site string, invitations ...string) error {
+	return s.write(ctx, func() error {
+		for _, id := range invitations {
+			drop(s.tx, s.data.sightings, key{site, id})
+		}
+		return nil
+	})
+}

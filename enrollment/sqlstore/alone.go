@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"example.com/enrollkit/enrollment"
@@ -14,12 +15,13 @@ const (
 	maxRuns   = 6                      // of one unit: the first and five more
 	firstWait = 5 * time.Millisecond   // before the second; doubled each time
 	longWait  = 100 * time.Millisecond // at most
-	commitFor = 30 * time.Second       // how long a commit may take that nobody waits for any more
+	commitFor = 30 * time.Second       // how long a commit or a rollback may take that nobody waits for any more
 )
 
 // alone runs a unit in a transaction of its own. Where the database gives up on
 // one so that others get on (a deadlock, a serialization failure), it runs
-// again. A commit that failed is never repeated: what became of it is not known.
+// again. A commit that failed is never repeated: what became of it is not known,
+// unless the database says that it gave up on a statement before it.
 func (s *Store) alone(ctx context.Context, fn func(context.Context, enrollment.Tx) error) error {
 	wait := firstWait
 	for run := 1; ; run++ {
@@ -52,13 +54,11 @@ func (s *Store) once(ctx context.Context, fn func(context.Context, enrollment.Tx
 	}
 	u := newUnit(tx, s.rendered)
 	u.own = true
-	sure, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitFor)
-	defer cancel()
 	kept := false
 	defer func() { // even if fn panics
 		u.ended = true
 		if !kept {
-			_ = tx.Rollback(sure) // which gives up the connection if it cannot
+			undo(ctx, tx)
 		}
 	}()
 	if err = fn(mark(ctx), u); err == nil {
@@ -69,10 +69,32 @@ func (s *Store) once(ctx context.Context, fn func(context.Context, enrollment.Tx
 		return err, u.broken != nil && s.retries(ctx, u.broken)
 	}
 	kept = true
+	sure, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitFor)
+	defer cancel()
 	if err := tx.Commit(sure); err != nil {
-		return fmt.Errorf("sqlstore: commit: %w", err), false
+		var earlier *EarlierError
+		return unsettled(err), errors.As(err, &earlier) && s.retries(ctx, err)
 	}
 	return nil, false
+}
+
+// undo rolls back, whether or not anybody still waits for it. A transaction that
+// cannot be rolled back gives up its connection, and ends with that.
+func undo(ctx context.Context, tx Tx) {
+	sure, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitFor)
+	defer cancel()
+	_ = tx.Rollback(sure)
+}
+
+// unsettled is the error of a commit. Unless the database said no to it, it may
+// have happened.
+func unsettled(err error) error {
+	const connectionLost, operatorIntervened = "08", "57"
+	state := sqlState(err)
+	if state != "" && !strings.HasPrefix(state, connectionLost) && !strings.HasPrefix(state, operatorIntervened) {
+		return fmt.Errorf("sqlstore: commit: %w", err)
+	}
+	return fmt.Errorf("sqlstore: %w: %w", enrollment.ErrUnsettled, err)
 }
 
 // retries reports whether a unit that ended with err may run again.

@@ -67,3 +67,12 @@ func (t creds) List(ctx context.Context, kind enrollment.CredentialKind, after e
 		selectCredentials+"kind = ? AND (site, owner) > (?, ?) ORDER BY site, owner LIMIT ?",
 		string(kind), after.Site, after.Owner, max(limit, 0))
 }
+
+func (t creds) Delete(ctx context.Context, keys ...enrollment.CredentialKey) error {
+	for _, k := range keys {
+		if _, err := t.exec(ctx, "DELETE FROM @credentials WHERE kind = ? AND site = ? AND owner = ?", string(k.Kind), k.Site, k.Owner); err != nil {
+			return err
+		}
+	}
+	return t.may(ctx, true)
+}

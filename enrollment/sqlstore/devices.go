@@ -78,6 +78,10 @@ func refRows(d device.Device) []refRow {
 	return last(rows, func(r *refRow) refRow { return *r })
 }
 
+func sameRefs(a, b []refRow) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(r refRow) bool { return !slices.Contains(b, r) })
+}
+
 type devices struct{ *unit }
 
 func (t devices) Create(ctx context.Context, list ...device.Device) error {
@@ -135,12 +139,6 @@ func (t devices) Update(ctx context.Context, list ...device.Device) error {
 }
 
 func (t devices) update(ctx context.Context, d device.Device) error {
-	var old []device.Ref
-	oldFields := func(r *[]device.Ref) []any { return []any{doc{r}} }
-	old, err := one(ctx, t.unit, oldFields, "SELECT refs FROM @devices WHERE site = ? AND id = ?", d.Site, d.ID)
-	if err != nil {
-		return err
-	}
 	row := newDeviceRow(d)
 	row.Version++
 	values, err := args(nil, deviceFields(&row))
@@ -153,15 +151,20 @@ func (t devices) update(ctx context.Context, d device.Device) error {
 		return err
 	}
 	if n == 0 {
-		return enrollment.ErrStale
+		return t.missed(ctx, "@devices", d.Site, d.ID)
 	}
-	if slices.Equal(old, d.Refs) && !d.Deleted() {
-		return nil
+	// Few devices have refs, and refs hardly ever change.
+	refs := refRows(d)
+	if len(refs) > 0 {
+		known, err := collect(ctx, t.unit, refFields, "SELECT site, source, ref, device FROM @device_refs WHERE site = ? AND device = ?", d.Site, d.ID)
+		if err != nil || sameRefs(known, refs) {
+			return err
+		}
 	}
-	if _, err := t.exec(ctx, "DELETE FROM @device_refs WHERE site = ? AND device = ?", d.Site, d.ID); err != nil {
+	if err := t.later(ctx, "DELETE FROM @device_refs WHERE site = ? AND device = ?", d.Site, d.ID); err != nil {
 		return err
 	}
-	return t.addRefs(ctx, refRows(d))
+	return t.addRefs(ctx, refs)
 }
 
 func (t devices) Find(ctx context.Context, q enrollment.DeviceKey) (device.Device, error) {

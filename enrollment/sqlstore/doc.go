@@ -40,6 +40,13 @@
 // lose what was acknowledged are fsync=off, full_page_writes=off and
 // synchronous_commit=off; pgxq.Open refuses them.
 //
+// # Round trips
+//
+// Where a database is reached over a network, a unit is mostly waiting. A
+// [Querier] that is [Pipelined] is given the statements whose answer decides
+// nothing (savepoints, search terms, counts, mail) to be sent with the next one.
+// Touches of many callers share statements.
+//
 // # SQLite
 //
 // One connection writes at a time. Units that wait for it are run on savepoints

@@ -104,11 +104,13 @@ func (m *member) run(b *batch, unit func(*batch) error) error {
 		defer close(m.over)
 		return unit(b)
 	}()
-	if err != nil {
-		return err
+	// Not given up early: by now nobody can take the unit back, and an error too
+	// may rest on what the units before it wrote, which is true only from now on.
+	<-b.done
+	if b.err != nil {
+		return b.err
 	}
-	<-b.done // not given up early: by now nobody can take the unit back
-	return b.err
+	return err
 }
 
 // lead runs a batch that begins with the leader's own unit. The others follow
@@ -147,7 +149,7 @@ func (g *group) finish(ctx context.Context, b *batch) {
 	if b.err = b.broken; b.err != nil {
 		_ = b.tx.Rollback(ctx) // b.err says what happened
 	} else if err := b.tx.Commit(ctx); err != nil {
-		b.err = fmt.Errorf("sqlstore: commit: %w", err)
+		b.err = unsettled(err)
 	}
 	close(b.done)
 	g.pass(nil)

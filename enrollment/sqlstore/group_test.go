@@ -191,6 +191,16 @@ func TestGroupCommit(t *testing.T) {
 		}
 	})
 
+	bubble("a refusal waits for the commit of what it rests on, and fails with it", func(t *testing.T) {
+		full, refused := errors.New("disk full"), errors.New("refused")
+		db := &script{fail: map[string]error{"COMMIT": full}}
+		list := callers(3, well)
+		list[1].fn = func(context.Context, enrollment.Tx) error { return refused }
+		together(t, open(t, db), list[0], list[1:])
+		require.ErrorIs(t, list[1].err, full)
+		require.NotErrorIs(t, list[1].err, refused)
+	})
+
 	bubble("a unit that cannot be undone fails every unit before it, and those behind it go on", func(t *testing.T) {
 		lost := errors.New("no such savepoint")
 		db := &script{fail: map[string]error{"ROLLBACK TO enroll_unit": lost}}

@@ -57,10 +57,33 @@ func (c conn) Query(ctx context.Context, sql string, args ...any) (Rows, error) 
 		return nil, err
 	}
 	rows, err := c.u.q.Query(c.u.sure(ctx), sql, args...)
-	if err != nil && c.u.rendered.dialect.aborts {
+	if !c.u.rendered.dialect.aborts {
+		return rows, err
+	}
+	if err != nil {
 		return nil, c.u.lost(err)
 	}
-	return rows, err
+	return watchedRows{rows, c.u}, nil
+}
+
+// watchedRows end the unit with the error that ended them, where an error ends
+// the transaction.
+type watchedRows struct {
+	Rows
+	u *unit
+}
+
+func (r watchedRows) Close() {
+	r.Rows.Close()
+	_ = r.Err()
+}
+
+func (r watchedRows) Err() error {
+	err := r.Rows.Err()
+	if err != nil {
+		return r.u.lost(err)
+	}
+	return nil
 }
 
 type inTx struct {

@@ -101,3 +101,7 @@ func (t journal) Sequence(ctx context.Context, limit int) (int, error) {
 		func(g *given) []any { return []any{&g.site, &g.last} },
 		"ON CONFLICT (site) DO UPDATE SET last = excluded.last", rows)
 }
+
+func (t journal) Backlog(ctx context.Context) (enrollment.Backlog, error) {
+	return one(ctx, t.unit, backlogFields, "SELECT COUNT(*), COALESCE(MIN(at), 0) FROM @events WHERE site_seq = 0")
+}

@@ -28,8 +28,14 @@ func messageFields(m *enrollment.Message) []any {
 type outbox struct{ *unit }
 
 func (t outbox) Put(ctx context.Context, list ...enrollment.Message) error {
-	return replace(ctx, t.unit, "@messages ("+messageColumns+")", messageFields,
-		"ON CONFLICT (site, dedupe) WHERE dedupe <> '' DO NOTHING", list)
+	write := func() error {
+		return insertLater(ctx, t.unit, "@messages ("+messageColumns+")", messageFields,
+			"ON CONFLICT (site, dedupe) WHERE dedupe <> '' DO NOTHING", list)
+	}
+	if len(list) <= maxRows {
+		return write()
+	}
+	return t.all(ctx, write)
 }
 
 // Claim implements [enrollment.Outbox]. What has been due for longest comes first.
@@ -39,11 +45,14 @@ func (t outbox) Claim(ctx context.Context, now time.Time, lease time.Duration, l
 		skip = t.lock() + " SKIP LOCKED" // what another is claiming is not ours
 	}
 	var list []enrollment.Message
-	err := t.change(ctx, `UPDATE @messages SET lease_until = ?, fence = fence + 1, attempt = attempt + 1
-		WHERE (site, id) IN (
+	// Materialized, because a plan that asks again for each row would find others
+	// each time, and claim more than the limit.
+	err := t.change(ctx, `WITH due AS MATERIALIZED (
 			SELECT site, id FROM @messages WHERE `+isWaiting+` AND due_at <= ? AND lease_until <= ?
-			ORDER BY due_at, id, site LIMIT ?`+skip+`) RETURNING `+messageColumns,
-		[]any{micros(now.Add(lease)), micros(now), micros(now), max(limit, 0)}, func(r Rows) error {
+			ORDER BY due_at, id, site LIMIT ?`+skip+`)
+		UPDATE @messages SET lease_until = ?, fence = fence + 1, attempt = attempt + 1
+		WHERE (site, id) IN (SELECT site, id FROM due) RETURNING `+messageColumns,
+		[]any{micros(now), micros(now), max(limit, 0), micros(now.Add(lease))}, func(r Rows) error {
 			var m enrollment.Message
 			err := r.Scan(messageFields(&m)...)
 			list = append(list, m)
@@ -86,3 +95,10 @@ func (t outbox) List(ctx context.Context, site, subject string, limit int) ([]en
 	return collect(ctx, t.unit, messageFields, "SELECT "+messageColumns+" FROM @messages WHERE "+w.text+
 		" ORDER BY created_at DESC, id DESC"+w.limit(limit), w.args...)
 }
+
+func (t outbox) Backlog(ctx context.Context, now time.Time) (enrollment.Backlog, error) {
+	return one(ctx, t.unit, backlogFields, `SELECT COUNT(*), COALESCE(MIN(CASE WHEN due_at <= ? THEN due_at END), 0)
+		FROM @messages WHERE `+isWaiting, micros(now))
+}
+
+func backlogFields(b *enrollment.Backlog) []any { return []any{&b.N, stamp{&b.Oldest}} }

@@ -17,8 +17,7 @@ type termRow struct{ site, id, term string }
 func termFields(r *termRow) []any { return []any{&r.site, &r.id, &r.term} }
 
 func (t slots) deleteTerms(ctx context.Context, site, id string) error {
-	_, err := t.exec(ctx, "DELETE FROM @slot_terms WHERE site = ? AND id = ?", site, id)
-	return err
+	return t.later(ctx, "DELETE FROM @slot_terms WHERE site = ? AND id = ?", site, id)
 }
 
 // maxFound is how many slots with a word are fetched and sorted. A word of more

@@ -11,6 +11,25 @@ type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (Rows, error)
 }
 
+// Pipelined is a Querier that can keep a statement back until the next one, so
+// that both take one round trip. A Querier need not be one; pgxq is.
+type Pipelined interface {
+	Querier
+	// Later runs a statement before whatever runs next, a commit included. If
+	// it fails, so does that, with an [*EarlierError], and has not been run.
+	Later(sql string, args ...any)
+}
+
+// EarlierError is why a statement that was kept back failed, told by the one
+// that followed it.
+type EarlierError struct{ Err error }
+
+// Error implements error.
+func (e *EarlierError) Error() string { return "earlier statement: " + e.Err.Error() }
+
+// Unwrap returns what the database said.
+func (e *EarlierError) Unwrap() error { return e.Err }
+
 // Rows is the answer of a statement. Only one is open at a time.
 type Rows interface {
 	Next() bool

@@ -40,8 +40,10 @@ func (t records) Prune(ctx context.Context, now time.Time, limit int) (int, erro
 		{"@counters", "key", "expires_at <> 0 AND expires_at <= ?", now},
 		{"@messages", "site, id", "status <> 'waiting' AND ended_at <> 0 AND ended_at < ?", now.Add(-enrollment.OutboxKept)},
 	} {
+		// The condition again: while this waited for a row, somebody may have
+		// renewed it.
 		n, err := t.exec(ctx, "DELETE FROM "+past.table+" WHERE ("+past.key+") IN (SELECT "+past.key+
-			" FROM "+past.table+" WHERE "+past.condition+" LIMIT ?)", micros(past.at), max(limit, 0))
+			" FROM "+past.table+" WHERE "+past.condition+" LIMIT ?) AND "+past.condition, micros(past.at), max(limit, 0), micros(past.at))
 		if err != nil {
 			return 0, err
 		}

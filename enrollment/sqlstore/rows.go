@@ -39,8 +39,20 @@ func one[T any](ctx context.Context, u *unit, fields func(*T) []any, text string
 
 // insert writes rows, maxRows to a statement, and returns how many it wrote.
 // into is "@table (columns)", conflict what follows the values.
-func insert[T any](ctx context.Context, u *unit, into string, fields func(*T) []any, conflict string, list []T) (int64, error) {
-	var written int64
+func insert[T any](ctx context.Context, u *unit, into string, fields func(*T) []any, conflict string, list []T) (written int64, err error) {
+	return written, inserts(u, into, fields, conflict, list, func(text string, values []any) error {
+		n, err := u.exec(ctx, text, values...)
+		written += n
+		return err
+	})
+}
+
+// insertLater is insert where nothing but a broken database refuses a row.
+func insertLater[T any](ctx context.Context, u *unit, into string, fields func(*T) []any, conflict string, list []T) error {
+	return inserts(u, into, fields, conflict, list, func(text string, values []any) error { return u.later(ctx, text, values...) })
+}
+
+func inserts[T any](u *unit, into string, fields func(*T) []any, conflict string, list []T, run func(text string, values []any) error) error {
 	for len(list) > 0 {
 		n := min(len(list), maxRows)
 		var (
@@ -52,20 +64,18 @@ func insert[T any](ctx context.Context, u *unit, into string, fields func(*T) []
 			f := fields(&list[i])
 			width = len(f)
 			if values, err = args(values, f); err != nil {
-				return written, err
+				return err
 			}
 		}
 		if n*width > u.rendered.dialect.maxArgs {
-			return written, fmt.Errorf("sqlstore: %d arguments", n*width)
+			return fmt.Errorf("sqlstore: %d arguments", n*width)
 		}
-		wrote, err := u.exec(ctx, "INSERT INTO "+into+" VALUES "+tuples(n, width)+" "+conflict, values...)
-		if err != nil {
-			return written, err
+		if err := run("INSERT INTO "+into+" VALUES "+tuples(n, width)+" "+conflict, values); err != nil {
+			return err
 		}
-		written += wrote
 		list = list[n:]
 	}
-	return written, nil
+	return nil
 }
 
 // add inserts rows of which none may exist: all, or none and an error wrapping

@@ -157,7 +157,7 @@ func (t slots) follow(ctx context.Context, old, rows []slotRow) error {
 			return err
 		}
 	}
-	if _, err := insert(ctx, t.unit, "@slot_terms (site, id, term)", termFields, "", terms); err != nil {
+	if err := insertLater(ctx, t.unit, "@slot_terms (site, id, term)", termFields, "", terms); err != nil {
 		return err
 	}
 	return t.count(ctx, counts)
@@ -169,14 +169,23 @@ func (t slots) Delete(ctx context.Context, site string, ids ...string) error {
 			var w where
 			w.and("site = ?", site)
 			w.in("id", anys(chunk))
-			old, err := collect(ctx, t.unit, slotFields, selectSlots+w.text+" ORDER BY id"+t.lock(), w.args...)
+			if len(chunk) > 1 { // one order for all callers
+				_, err := collect(ctx, t.unit, slotFields, selectSlots+w.text+" ORDER BY id"+t.lock(), w.args...)
+				if err != nil {
+					return err
+				}
+			}
+			var old []slotRow
+			err := t.change(ctx, "DELETE FROM @slots WHERE "+w.text+" RETURNING "+slotColumns, w.args, func(r Rows) error {
+				var row slotRow
+				err := r.Scan(slotFields(&row)...)
+				old = append(old, row)
+				return err
+			})
 			if err != nil {
 				return err
 			}
 			if err := t.follow(ctx, old, nil); err != nil {
-				return err
-			}
-			if _, err := t.exec(ctx, "DELETE FROM @slots WHERE "+w.text, w.args...); err != nil {
 				return err
 			}
 		}
@@ -185,7 +194,7 @@ func (t slots) Delete(ctx context.Context, site string, ids ...string) error {
 }
 
 func (t slots) Get(ctx context.Context, site, id string) (enrollment.Slot, error) {
-	row, err := one(ctx, t.unit, slotFields, selectSlots+"site = ? AND id = ?", site, id)
+	row, err := one(ctx, t.unit, slotFields, selectSlots+"site = ? AND id = ?"+t.lock(), site, id)
 	return row.Slot, err
 }
 
@@ -199,8 +208,7 @@ type delta struct {
 func deltaFields(d *delta) []any { return []any{&d.site, &d.state, &d.n} }
 
 func (t slots) count(ctx context.Context, changes map[key]int64) error {
-	_, err := insert(ctx, t.unit, "@slot_deltas (site, state, n)", deltaFields, "", deltas(changes))
-	return err
+	return insertLater(ctx, t.unit, "@slot_deltas (site, state, n)", deltaFields, "", deltas(changes))
 }
 
 // deltas returns changes in a fixed order, without those that cancel out.

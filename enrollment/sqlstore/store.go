@@ -84,7 +84,7 @@ func (s *Store) View(ctx context.Context, fn func(context.Context, enrollment.Tx
 	// There is nothing to commit, and a rollback cannot be refused.
 	defer func() {
 		u.ended = true
-		_ = tx.Rollback(context.WithoutCancel(ctx))
+		undo(ctx, tx)
 	}()
 	if err := fn(mark(ctx), u); err != nil {
 		return err

@@ -3,8 +3,6 @@ package sqlstore
 import (
 	"context"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
 
 	"example.com/enrollkit/credentials"
@@ -51,15 +49,23 @@ func touch(ctx context.Context, update func(context.Context, func(context.Contex
 	if err != nil {
 		return nil, err
 	}
-	// Whoever is named twice is shown as it stands at the end.
+	newest(answer)
+	return answer, nil
+}
+
+// newest shows whoever is named twice as it stands at the end. At and Seq only
+// grow.
+func newest(answer []enrollment.Contact) {
 	at := make(map[key]int, len(answer))
 	for i := range answer {
-		at[contactKey(&answer[i])] = i
+		k := contactKey(&answer[i])
+		if n, ok := at[k]; !ok || answer[i].At.After(answer[n].At) || answer[i].Seq > answer[n].Seq {
+			at[k] = i
+		}
 	}
 	for i := range answer {
 		answer[i] = answer[at[contactKey(&answer[i])]]
 	}
-	return answer, nil
 }
 
 const (
@@ -104,17 +110,20 @@ const touchRows = `WITH asked AS (
 		SELECT * FROM unnest(?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::bytea[], ?::bigint[], ?::bigint[])
 			AS a (n, candidate, site, device, token, at, seq)
 	), found AS (
-		SELECT DISTINCT ON (n) n, site, device, at, seq FROM (
-			SELECT a.n, a.candidate, c.site, c.device, a.at, a.seq FROM asked a
+		SELECT DISTINCT ON (n) n, site, device, token, at, seq FROM (
+			SELECT a.n, a.candidate, c.site, c.device, a.token, a.at, a.seq FROM asked a
 				JOIN @contacts c ON c.site = a.site AND c.device = a.device WHERE a.token IS NULL
 			UNION ALL
-			SELECT a.n, a.candidate, c.site, c.device, a.at, a.seq FROM asked a
+			SELECT a.n, a.candidate, c.site, c.device, a.token, a.at, a.seq FROM asked a
 				JOIN @contacts c ON c.token = a.token AND c.token IS NOT NULL
 		) AS f ORDER BY n, candidate
 	), wanted AS (
-		SELECT site, device, max(at) AS at, max(seq) AS seq FROM found GROUP BY site, device
+		SELECT site, device, (array_agg(token) FILTER (WHERE token IS NOT NULL))[1] AS token, max(at) AS at, max(seq) AS seq
+			FROM found GROUP BY site, device
 	), locked AS MATERIALIZED (
+		-- The token again: it may have become another while this waited for the lock.
 		SELECT c.site, c.device, w.at, w.seq FROM @contacts c JOIN wanted w ON c.site = w.site AND c.device = w.device
+			AND (w.token IS NULL OR c.token = w.token)
 			ORDER BY c.site, c.device FOR UPDATE OF c
 	), touched AS (
 		UPDATE @contacts c SET at = greatest(c.at, l.at), seq = greatest(c.seq, l.seq) FROM locked l
@@ -134,9 +143,9 @@ const touchRows = `WITH asked AS (
 // same devices.
 func touchAll(ctx context.Context, q Querier, r *rendered, touches []enrollment.Touch) ([]enrollment.Contact, error) {
 	answer := make([]enrollment.Contact, len(touches))
-	left := make([]int, len(touches)) // still to be asked for
-	for i := range left {
-		left[i] = i
+	left, err := touchMost(ctx, q, r, touches, answer) // still to be asked for
+	if err != nil {
+		return nil, err
 	}
 	for run := 0; len(left) > 0; run++ {
 		if run == maxRuns {
@@ -159,7 +168,9 @@ func touchAll(ctx context.Context, q Querier, r *rendered, touches []enrollment.
 				answer[i] = row
 			}
 		}
-		left = again
+		if left = again; len(left) == 0 {
+			newest(answer)
+		}
 	}
 	return answer, nil
 }
@@ -221,86 +232,6 @@ func touchOnce(ctx context.Context, q Querier, r *rendered, touches []enrollment
 		}
 	}
 	return byKey, byToken, raced, rows.Err()
-}
-
-// maxTouches is how many touches one statement takes from several callers. One
-// caller's are never split.
-const maxTouches = 1000
-
-// gather sends the touches of many callers in one statement. While one is under
-// way, whoever comes queues for the next, so that nobody waits for company and
-// many share a commit. A statement that is run again does no more than once.
-type gather struct {
-	run func(ctx context.Context, touches []enrollment.Touch) ([]enrollment.Contact, error)
-
-	mu    sync.Mutex
-	busy  bool
-	queue []*touchCall
-}
-
-// touchCall is one caller's touches.
-type touchCall struct {
-	touches []enrollment.Touch
-	answer  []enrollment.Contact
-	err     error
-	done    chan struct{} // closed when answer and err are known
-}
-
-func (g *gather) do(ctx context.Context, touches []enrollment.Touch) ([]enrollment.Contact, error) {
-	call := &touchCall{touches: touches, done: make(chan struct{})}
-	g.mu.Lock()
-	g.queue = append(g.queue, call)
-	lead := !g.busy
-	g.busy = true
-	g.mu.Unlock()
-	if lead {
-		go g.drain(context.WithoutCancel(ctx))
-	}
-	select {
-	case <-call.done:
-		return call.answer, call.err
-	case <-ctx.Done():
-		return nil, ctx.Err() // it may happen all the same
-	}
-}
-
-// drain runs statements until the queue is empty.
-func (g *gather) drain(ctx context.Context) {
-	for {
-		g.mu.Lock()
-		n, total := 0, 0
-		for n < len(g.queue) && (n == 0 || total+len(g.queue[n].touches) <= maxTouches) {
-			total += len(g.queue[n].touches)
-			n++
-		}
-		batch := slices.Clone(g.queue[:n])
-		g.queue = slices.Delete(g.queue, 0, n)
-		g.busy = n > 0
-		g.mu.Unlock()
-		if n == 0 {
-			return
-		}
-		g.send(ctx, batch, total)
-	}
-}
-
-func (g *gather) send(ctx context.Context, batch []*touchCall, total int) {
-	ctx, cancel := context.WithTimeout(ctx, commitFor)
-	defer cancel()
-	touches := batch[0].touches
-	if len(batch) > 1 {
-		touches = make([]enrollment.Touch, 0, total)
-		for _, c := range batch {
-			touches = append(touches, c.touches...)
-		}
-	}
-	answer, err := g.run(ctx, touches)
-	for _, c := range batch {
-		if c.err = err; err == nil {
-			c.answer, answer = answer[:len(c.touches):len(c.touches)], answer[len(c.touches):]
-		}
-		close(c.done)
-	}
 }
 
 // touchAlone is touchAll outside of any transaction: the statement commits by

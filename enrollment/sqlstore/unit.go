@@ -99,19 +99,19 @@ func (u *unit) all(ctx context.Context, write func() error) error {
 	if err := u.may(ctx, true); err != nil {
 		return err
 	}
-	if _, err := u.q.Exec(sure, "SAVEPOINT enroll_write"); err != nil {
-		return u.fail(err)
+	if err := u.later(ctx, "SAVEPOINT enroll_write"); err != nil {
+		return err
 	}
 	if err := write(); err != nil {
+		if u.broken != nil { // with the savepoint or without it, the unit is over
+			return err
+		}
 		if failed := rollbackTo(sure, u.q, "enroll_write"); failed != nil {
 			return errors.Join(err, u.fail(failed))
 		}
 		return err
 	}
-	if _, err := u.q.Exec(sure, "RELEASE enroll_write"); err != nil {
-		return u.fail(err)
-	}
-	return nil
+	return u.later(ctx, "RELEASE enroll_write")
 }
 
 // guard runs a write of one statement that a unique index may refuse, so that fn
@@ -139,7 +139,8 @@ func (u *unit) may(ctx context.Context, write bool) error {
 // fail judges the error of a statement. A unique index refuses a row and leaves
 // the transaction as it was; after anything else nobody knows, so the unit ends.
 func (u *unit) fail(err error) error {
-	if u.rendered.dialect.taken(err) {
+	var earlier *EarlierError // of which nobody asked whether a row is taken
+	if !errors.As(err, &earlier) && u.rendered.dialect.taken(err) {
 		return fmt.Errorf("%w: %w", enrollment.ErrExists, err)
 	}
 	return u.lost(fmt.Errorf("sqlstore: %w", err))
@@ -164,6 +165,24 @@ func (u *unit) exec(ctx context.Context, text string, args ...any) (int64, error
 		return 0, u.fail(cmpErr(u.sure(ctx), err))
 	}
 	return n, nil
+}
+
+// later runs a statement that writes and that only a broken database refuses,
+// together with the next one if the Querier can.
+func (u *unit) later(ctx context.Context, text string, args ...any) error {
+	p, ok := u.q.(Pipelined)
+	if !ok {
+		_, err := u.exec(ctx, text, args...)
+		return err
+	}
+	if err := u.may(ctx, true); err != nil {
+		return err
+	}
+	if err := plain(args); err != nil {
+		return err
+	}
+	p.Later(u.rendered.text(text), args...)
+	return nil
 }
 
 // read runs a statement that returns rows and calls scan for each.

@@ -51,12 +51,17 @@ var flows = []flow{
 	{"many guess one PIN at once", flowConcurrentGuesses},
 	{"many guess a passcode at once", flowConcurrentPasscodes},
 	{"many use one login at once", flowConcurrentLogins},
+	{"keys rotate three times under load", flowRotations},
+	{"many import one fleet at once", flowConcurrentAdoptions},
+	{"a person is erased while devices come in", flowErase},
+	{"what is past its retention goes", flowRetention},
 }
 
 // world is a Service with its surroundings, on a clock that the story moves.
 type world struct {
 	svc   *enrollment.Service
 	store enrollment.Storage
+	ring  *credentials.Keyring
 
 	mu   sync.Mutex
 	now  time.Time
@@ -69,13 +74,21 @@ func newWorld(t *testing.T, store enrollment.Storage) *world {
 	must(t, err)
 	ring, err := credentials.NewKeyring(key)
 	must(t, err)
-	w := &world{store: store, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	w.svc, err = enrollment.New(store, enrollment.Config{
-		Keyring: ring, Sites: w, Directory: w, Administrators: w, Deliverer: w, Now: w.clock,
+	w := &world{store: store, ring: ring, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	w.svc = w.node(t)
+	return w
+}
+
+// node is a process of its own over the world's store, with the world's first
+// ring.
+func (w *world) node(t *testing.T) *enrollment.Service {
+	t.Helper()
+	svc, err := enrollment.New(w.store, enrollment.Config{
+		Keyring: w.ring, Sites: w, Directory: w, Administrators: w, Deliverer: w, Now: w.clock,
 	})
 	must(t, err)
-	must(t, w.svc.Check(t.Context()))
-	return w
+	must(t, svc.Check(t.Context()))
+	return svc
 }
 
 func (w *world) clock() time.Time {

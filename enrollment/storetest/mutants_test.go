@@ -170,6 +170,9 @@ var mutants = []struct {
 	{"index is not unique", "credentials/index is unique in a kind", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{credentials: unindexed{tx.Credentials()}} })},
 	{"tries one candidate", "credentials/found by any candidate", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{credentials: firstOnly{tx.Credentials()}} })},
 	{"takes empty for nothing", "credentials/tell nothing from empty", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{credentials: emptyIsNil{tx.Credentials()}} })},
+	{"deletes every kind", "credentials/delete", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{credentials: deletingAll{tx.Credentials()}} })},
+	{"a deleted row keeps its index", "credentials/delete", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{credentials: blanking{tx.Credentials()}} })},
+	{"forgets what another site saw", "sightings/delete", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{sightings: farReaching{tx.Sightings()}} })},
 	{"counts calls", "sightings/add up", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{sightings: countingCalls{tx.Sightings()}} })},
 
 	// Devices.
@@ -211,6 +214,7 @@ var mutants = []struct {
 			}))
 		}}
 	}},
+	{"lists without the gone", "contacts/list in order", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{contacts: forgetful{tx.Contacts()}} })},
 	{"silent a moment too early", "contacts/silent devices", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{contacts: hasty{tx.Contacts()}} })},
 
 	// Slots.
@@ -229,6 +233,8 @@ var mutants = []struct {
 	{"numbers a subject twice", "journal/number within a subject", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{journal: renumbering{tx.Journal()}} })},
 	{"leaves gaps in a site", "journal/sequence within a site", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{journal: gappy{tx.Journal()}} })},
 	{"sequences without limit", "journal/sequence in steps", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{journal: unlimited{tx.Journal()}} })},
+	{"numbers nothing late", "journal/tell the backlog", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{journal: punctual{tx.Journal()}} })},
+	{"calls early what is late", "outbox/tell the backlog", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{outbox: early{tx.Outbox()}} })},
 	{"claim ignores leases", "outbox/claim exclusively", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{outbox: grabbing{tx.Outbox()}} })},
 	{"finish ignores fences", "outbox/finish by the holder", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{outbox: unfenced{tx.Outbox()}} })},
 	{"retries at once", "outbox/finish to try again", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{outbox: impatient{tx.Outbox()}} })},
@@ -239,6 +245,24 @@ var mutants = []struct {
 	{"keeps an expired key taken", "records/a key is taken until it expires", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{records: hoarding{tx.Records()}} })},
 	{"prunes without limit", "records/prune records", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{records: pruningAll{tx.Records()}} })},
 	{"prunes messages too early", "records/prune messages", tx(func(tx enrollment.Tx) brokenTx { return brokenTx{records: pruningEarly{tx.Records()}} })},
+
+	// Retention.
+	{"prunes the journal without limit", "retention/prune the journal from its beginning", pruningSite(func(c *enrollment.Cutoffs, limit *int) { *limit = 1000 })},
+	{"prunes the journal a moment too early", "retention/prune the journal from its beginning", pruningSite(func(c *enrollment.Cutoffs, _ *int) { c.Journal = c.Journal.Add(time.Microsecond) })},
+	{"prunes what waits for its number", "retention/prune no event that waits for its number", tx(func(tx enrollment.Tx) brokenTx {
+		return brokenTx{records: numberingFirst{tx.Records(), tx.Journal()}}
+	})},
+	{"prunes sightings of what is not over", "retention/prune sightings of what is over", tx(func(tx enrollment.Tx) brokenTx {
+		return brokenTx{records: blind{tx.Records(), tx.Sightings()}}
+	})},
+	{"prunes tombstones and not their contacts", "retention/prune tombstones", tx(func(tx enrollment.Tx) brokenTx {
+		return brokenTx{records: leavingContacts{tx.Records(), tx.Contacts()}}
+	})},
+	{"takes no cutoff for all", "retention/prune nothing without a cutoff", pruningSite(func(c *enrollment.Cutoffs, _ *int) {
+		if c.Tombstones.IsZero() {
+			c.Tombstones = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+		}
+	})},
 
 	// Guessing.
 	{"reads, then writes", "spend/exact at a gate", func() broken {
@@ -430,6 +454,29 @@ func (c localTime) Get(ctx context.Context, site, id string) (enrollment.Contact
 	return row, err
 }
 
+// forgetful leaves deleted devices out of the list.
+type forgetful struct{ enrollment.Contacts }
+
+func (c forgetful) List(ctx context.Context, after enrollment.Contact, limit int) ([]enrollment.Contact, error) {
+	list, err := c.Contacts.List(ctx, after, limit)
+	return slices.DeleteFunc(list, func(c enrollment.Contact) bool { return c.Gone }), err
+}
+
+// punctual never says since when.
+type punctual struct{ enrollment.Journal }
+
+func (j punctual) Backlog(ctx context.Context) (enrollment.Backlog, error) {
+	b, err := j.Journal.Backlog(ctx)
+	return enrollment.Backlog{N: b.N}, err
+}
+
+// early takes what is due later for due now.
+type early struct{ enrollment.Outbox }
+
+func (o early) Backlog(ctx context.Context, now time.Time) (enrollment.Backlog, error) {
+	return o.Outbox.Backlog(ctx, now.Add(time.Hour))
+}
+
 type caseless struct{ enrollment.Users }
 
 func (u caseless) Get(ctx context.Context, site, id string) (enrollment.User, error) {
@@ -611,6 +658,89 @@ func (c emptyIsNil) Get(ctx context.Context, site, owner string, kind enrollment
 		row.Sealed = nil
 	}
 	return row, err
+}
+
+type deletingAll struct{ enrollment.Credentials }
+
+func (c deletingAll) Delete(ctx context.Context, keys ...enrollment.CredentialKey) error {
+	for _, k := range keys {
+		k.Kind = enrollment.KindInvitation
+		if err := c.Credentials.Delete(ctx, k); err != nil {
+			return err
+		}
+	}
+	return c.Credentials.Delete(ctx, keys...)
+}
+
+type blanking struct{ enrollment.Credentials }
+
+func (c blanking) Delete(ctx context.Context, keys ...enrollment.CredentialKey) error {
+	for _, k := range keys {
+		old, err := c.Get(ctx, k.Site, k.Owner, k.Kind)
+		if err == nil {
+			err = c.Put(ctx, enrollment.Credential{Site: k.Site, Owner: k.Owner, Kind: k.Kind, Index: old.Index})
+		}
+		if err != nil && !errors.Is(err, enrollment.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+type farReaching struct{ enrollment.Sightings }
+
+func (s farReaching) Delete(ctx context.Context, site string, invitations ...string) error {
+	return errors.Join(s.Sightings.Delete(ctx, site, invitations...), s.Sightings.Delete(ctx, "other", invitations...))
+}
+
+type otherCutoffs struct {
+	enrollment.Records
+	change func(*enrollment.Cutoffs, *int)
+}
+
+func (r otherCutoffs) PruneSite(ctx context.Context, site string, c enrollment.Cutoffs, limit int) (int, error) {
+	r.change(&c, &limit)
+	return r.Records.PruneSite(ctx, site, c, limit)
+}
+
+func pruningSite(change func(*enrollment.Cutoffs, *int)) func() broken {
+	return tx(func(tx enrollment.Tx) brokenTx { return brokenTx{records: otherCutoffs{tx.Records(), change}} })
+}
+
+type numberingFirst struct {
+	enrollment.Records
+	journal enrollment.Journal
+}
+
+func (r numberingFirst) PruneSite(ctx context.Context, site string, c enrollment.Cutoffs, limit int) (int, error) {
+	if _, err := r.journal.Sequence(ctx, 1000); err != nil {
+		return 0, err
+	}
+	return r.Records.PruneSite(ctx, site, c, limit)
+}
+
+type blind struct {
+	enrollment.Records
+	sightings enrollment.Sightings
+}
+
+func (r blind) PruneSite(ctx context.Context, site string, c enrollment.Cutoffs, limit int) (int, error) {
+	n, err := r.Records.PruneSite(ctx, site, c, limit)
+	return n, errors.Join(err, r.sightings.Delete(ctx, site, "active"))
+}
+
+type leavingContacts struct {
+	enrollment.Records
+	contacts enrollment.Contacts
+}
+
+func (r leavingContacts) PruneSite(ctx context.Context, site string, c enrollment.Cutoffs, limit int) (int, error) {
+	kept, err := r.contacts.Get(ctx, site, "dev_1")
+	n, failed := r.Records.PruneSite(ctx, site, c, limit)
+	if err == nil {
+		failed = errors.Join(failed, r.contacts.Put(ctx, kept))
+	}
+	return n, failed
 }
 
 type countingCalls struct{ enrollment.Sightings }

@@ -163,6 +163,12 @@ func byIndex(kind enrollment.CredentialKind, macs ...credentials.MAC) reading[en
 	}
 }
 
+func deleteCredentials(list ...enrollment.CredentialKey) unit {
+	return func(ctx context.Context, tx enrollment.Tx) error { return tx.Credentials().Delete(ctx, list...) }
+}
+
+func macs(list ...credentials.MAC) []credentials.MAC { return list }
+
 func seen(site, id string, what invitation.Evidence, n int64, first, last time.Time) invitation.Sighting {
 	return invitation.Sighting{Site: site, Invitation: id, Evidence: what, Count: n, First: first, Last: last}
 }
@@ -204,6 +210,12 @@ func noteSightings(list ...invitation.Sighting) unit {
 func listSightings(site string, invitations ...string) reading[[]invitation.Sighting] {
 	return func(ctx context.Context, tx enrollment.Tx) ([]invitation.Sighting, error) {
 		return tx.Sightings().List(ctx, site, invitations...)
+	}
+}
+
+func deleteSightings(site string, invitations ...string) unit {
+	return func(ctx context.Context, tx enrollment.Tx) error {
+		return tx.Sightings().Delete(ctx, site, invitations...)
 	}
 }
 

@@ -197,6 +197,17 @@ var concurrencyRules = []rule{
 			return int(locked.Seq), tx.Contacts().Put(ctx, locked)
 		})
 	}},
+	{"slots are locked", "Callers that get a slot and count up get a number each.", func(t tb, s enrollment.Storage) {
+		do(t, s, putSlots(slotOf("site", "one", "active")))
+		countUp(t, s, 30, func(ctx context.Context, tx enrollment.Tx) (int, error) {
+			locked, err := tx.Slots().Get(ctx, "site", "one")
+			if err != nil {
+				return 0, err
+			}
+			locked.Missing = append(locked.Missing, device.Permissions)
+			return len(locked.Missing), tx.Slots().Put(ctx, locked)
+		})
+	}},
 	{"credentials are locked", "Callers that get a credential, by its owner or index, and count up get a number each.", func(t tb, s enrollment.Storage) {
 		c := credentialRows.row("site", "one")
 		c.Generation = 0

@@ -70,6 +70,24 @@ var contactRules = []rule{
 		do(t, s, putContacts(enrollment.Contact{Site: "site", Device: "two", Token: old.Token}))
 		same(t, "by the old token, given away", see(t, s, byToken(old.Token)).Device, "two")
 	}},
+	{"list in order", "List goes through the rows of every site, those of deleted devices too, by site and then device, byte by byte.", func(t tb, s enrollment.Storage) {
+		gone := contactOf("a", "z", at(1))
+		gone.Gone = true
+		do(t, s, putContacts(contactOf("a!", "a", at(1)), gone, contactOf("a", "Z", at(1)), contactRows.bare("a", "b"), contactOf("A", "x", at(1))))
+		want := []string{"A/x", "a/Z", "a/b", "a/z", "a!/a"}
+		list := func(after enrollment.Contact, limit int) []string {
+			t.Helper()
+			return see(t, s, func(ctx context.Context, tx enrollment.Tx) ([]string, error) {
+				rows, err := tx.Contacts().List(ctx, after, limit)
+				return ids(rows, func(c enrollment.Contact) string { return c.Site + "/" + c.Device }), err
+			})
+		}
+		same(t, "all", list(enrollment.Contact{}, 100), want)
+		same(t, "the first two", list(enrollment.Contact{}, 2), want[:2])
+		same(t, "after a row", list(enrollment.Contact{Site: "a", Device: "b"}, 100), want[3:])
+		same(t, "after a row that is not there", list(enrollment.Contact{Site: "a", Device: "c"}, 1), want[3:4])
+		same(t, "after the last", list(enrollment.Contact{Site: "a!", Device: "a"}, 100), []string{})
+	}},
 	{"silent devices", "Silent returns the devices of a site whose slot is in one of the states and whose last sign of life is before the time.", func(t tb, s enrollment.Storage) {
 		add := func(site, id, state string, last time.Time) {
 			do(t, s, putContacts(contactOf(site, id, last)), putSlots(slotOf(site, id, state)))

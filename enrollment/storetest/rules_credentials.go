@@ -105,4 +105,20 @@ var credentialRules = []rule{
 		same(t, "after a row that is not there", see(t, s, listCredentials(kindOther, enrollment.Credential{Site: "a", Owner: "bb"}, 2)), want[5:7])
 		same(t, "after the last", see(t, s, listCredentials(kindOther, enrollment.Credential{Site: "a!", Owner: "a"}, 2)), []string{})
 	}},
+	{"delete", "Delete forgets the rows named and no other, frees their Index, and leaves alone what is not there.", func(t tb, s enrollment.Storage) {
+		one, other := indexed("site", "one", kindOther, mac("1")), indexed("site", "one", enrollment.KindInvitation, mac("1"))
+		elsewhere := indexed("other", "one", kindOther, mac("2"))
+		do(t, s, putCredentials(one, other, elsewhere, indexed("site", "two", kindOther, credentials.MAC{})))
+		key := func(site, owner string) enrollment.CredentialKey {
+			return enrollment.CredentialKey{Site: site, Owner: owner, Kind: kindOther}
+		}
+		do(t, s, deleteCredentials(key("site", "one"), key("site", "nobody"), key("site", "two"), key("third", "one")), deleteCredentials())
+		misses(t, s, "the deleted row", getCredential("site", "one", kindOther))
+		misses(t, s, "the deleted row without an index", getCredential("site", "two", kindOther))
+		misses(t, s, "by its index", byIndex(kindOther, mac("1")))
+		same(t, "the row of another kind", see(t, s, getCredential("site", "one", enrollment.KindInvitation)), other)
+		same(t, "the row of another site", see(t, s, byIndex(kindOther, mac("2"))), elsewhere)
+		do(t, s, putCredentials(indexed("site", "three", kindOther, mac("1"))))
+		same(t, "by the index that was free", see(t, s, byIndex(kindOther, mac("1"))).Owner, "three")
+	}},
 }

@@ -52,6 +52,25 @@ func ofSite(t tb, s enrollment.Storage, site string) []string {
 }
 
 var journalRules = []rule{
+	{"tell the backlog", "Backlog counts the events of every site without a site sequence, and tells the time of the oldest.", func(t tb, s enrollment.Storage) {
+		backlog := func() enrollment.Backlog {
+			t.Helper()
+			return see(t, s, func(ctx context.Context, tx enrollment.Tx) (enrollment.Backlog, error) {
+				return tx.Journal().Backlog(ctx)
+			})
+		}
+		same(t, "of nothing", backlog(), enrollment.Backlog{})
+		late, early := happened("a", "one", 1), happened("b", "two", 1)
+		late.At, early.At = at(5), at(3)
+		do(t, s, appendEvents(late), appendEvents(early))
+		same(t, "of two", backlog(), enrollment.Backlog{N: 2, Oldest: at(3)})
+		do(t, s, dropped(sequence(1)))
+		if got := backlog(); got.N != 1 {
+			t.Errorf("after one was numbered, the backlog is %+v", got)
+		}
+		sequenceAll(t, s)
+		same(t, "after all are numbered", backlog(), enrollment.Backlog{})
+	}},
 	{"number within a subject", "A subject's number is given once: a second event with it is refused with ErrExists.", func(t tb, s enrollment.Storage) {
 		do(t, s, appendEvents(happened("site", "one", 1)))
 		again := happened("site", "one", 1)

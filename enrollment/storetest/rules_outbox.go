@@ -116,6 +116,22 @@ var outboxRules = []rule{
 			t.Errorf("fences are %d and then %d, want a greater one", first[0], second[0])
 		}
 	}},
+	{"tell the backlog", "Backlog counts the waiting messages of every site, leased or not, and tells since when the oldest of the due ones is due.", func(t tb, s enrollment.Storage) {
+		backlog := func(now time.Time) enrollment.Backlog {
+			t.Helper()
+			return see(t, s, func(ctx context.Context, tx enrollment.Tx) (enrollment.Backlog, error) {
+				return tx.Outbox().Backlog(ctx, now)
+			})
+		}
+		same(t, "of nothing", backlog(at(9)), enrollment.Backlog{})
+		do(t, s, putMessages(queued("a", "evt_1", at(2)), queued("b", "evt_2", at(1)), queued("a", "evt_3", at(5))))
+		same(t, "before any is due", backlog(at(1).Add(-time.Microsecond)), enrollment.Backlog{N: 3})
+		same(t, "when the first is due", backlog(at(1)), enrollment.Backlog{N: 3, Oldest: at(1)})
+		list := take(t, s, claim(at(1), time.Minute, 10))
+		same(t, "while it is leased", backlog(at(1)), enrollment.Backlog{N: 3, Oldest: at(1)})
+		do(t, s, finish(list[0], enrollment.Outcome{Status: enrollment.MessageDone, At: at(1)}))
+		same(t, "after it has ended", backlog(at(9)), enrollment.Backlog{N: 2, Oldest: at(2)})
+	}},
 	{"claim at most", "Claim leases at most as many as asked for, and leaves the rest to the next.", func(t tb, s enrollment.Storage) {
 		for i := range 5 {
 			do(t, s, putMessages(queued("site", fmt.Sprint("evt_", i), at(0))))

@@ -30,4 +30,13 @@ var sightingRules = []rule{
 		same(t, "the sightings", see(t, s, listSightings("site", "b", "none", "a", "b")), []invitation.Sighting{a1, a2, b1, b2})
 		same(t, "the sightings of none", see(t, s, listSightings("site")), []invitation.Sighting{})
 	}},
+	{"delete", "Delete forgets what was seen of the invitations named, and of no other; what is seen later counts anew.", func(t tb, s enrollment.Storage) {
+		do(t, s, noteSightings(seen("site", "one", invitation.Fetched, 5, at(1), at(2)), seen("site", "one", invitation.FirstContact, 1, at(1), at(1)),
+			seen("site", "two", invitation.Fetched, 1, at(1), at(1)), seen("other", "one", invitation.Fetched, 1, at(1), at(1))))
+		do(t, s, deleteSightings("site", "one", "nobody"), deleteSightings("site"))
+		same(t, "the sightings left", ids(see(t, s, listSightings("site", "one", "two")), func(s invitation.Sighting) string { return s.Invitation }), []string{"two"})
+		same(t, "those of the other site", len(see(t, s, listSightings("other", "one"))), 1)
+		do(t, s, noteSightings(seen("site", "one", invitation.Fetched, 1, at(3), at(3))))
+		same(t, "what was seen since", see(t, s, listSightings("site", "one")), []invitation.Sighting{seen("site", "one", invitation.Fetched, 1, at(3), at(3))})
+	}},
 }

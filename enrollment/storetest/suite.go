@@ -79,6 +79,7 @@ func groups() []group {
 		{name: "journal", rules: slices.Concat(eventRows.rules(), eventTrace.rules(), journalRules)},
 		{name: "outbox", rules: slices.Concat(messageRows.rules(), messageTrace.rules(), outboxRules)},
 		{name: "records", rules: slices.Concat(recordRows.rules(), recordTrace.rules(), recordRules)},
+		{name: "retention", rules: slices.Concat(retentionTrace.rules(), retentionRules)},
 		{name: "spend", own: true, rules: slices.Concat(counterTrace.rules(), spendRules)},
 		{name: "concurrency", own: true, rules: concurrencyRules},
 	}

@@ -20,8 +20,7 @@ func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 					return
 				}
 				if v != http.ErrAbortHandler {
-					log.ErrorContext(r.Context(), "panic", "method", r.Method, "request_id", IDFrom(r.Context()),
-						"type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+					log.ErrorContext(r.Context(), "panic", "method", r.Method, "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
 				}
 				if v == http.ErrAbortHandler || seen.Status != 0 {
 					panic(http.ErrAbortHandler)
@@ -46,7 +45,7 @@ func LogRoute(log *slog.Logger, pattern string, next http.Handler) http.Handler 
 		}
 		log.LogAttrs(r.Context(), level, "request",
 			slog.String("method", r.Method), slog.String("route", pattern),
-			slog.Int("status", seen.Status), slog.String("request_id", IDFrom(r.Context())))
+			slog.Int("status", seen.Status))
 	})
 }
 

@@ -2,6 +2,7 @@ package httpkit_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/enrollment/internal/httpkit"
 )
 
@@ -25,18 +27,50 @@ func TestSecurityHeadersAreOnEveryAnswer(t *testing.T) {
 	}
 }
 
-func TestARequestHasOneIDThatNoClientChooses(t *testing.T) {
+// asked is the id of a request that was sent with these in its header, in the
+// answer and inside.
+func asked(t *testing.T, ctx context.Context, sent ...string) string {
+	t.Helper()
 	var seen string
-	inner := httpkit.RequestID(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = httpkit.IDFrom(r.Context()) }))
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	r.Header.Set("X-Request-Id", "chosen\nby the client")
+	inner := httpkit.RequestID(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = enrollment.RequestID(r.Context()) }))
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+	r.Header["X-Request-Id"] = sent
 	w := httptest.NewRecorder()
 	httpkit.RequestID(inner).ServeHTTP(w, r)
-	if id := w.Header().Get("X-Request-Id"); id == "" || id != seen || strings.Contains(id, "client") {
-		t.Errorf("answered %q, inside it was %q", id, seen)
+	if got := w.Header().Values("X-Request-Id"); len(got) != 1 || got[0] == "" || got[0] != seen {
+		t.Errorf("answered %q, inside it was %q", got, seen)
 	}
-	if httpkit.IDFrom(t.Context()) != "" {
+	return seen
+}
+
+func TestARequestHasOneIDAllTheWay(t *testing.T) {
+	for _, plain := range []string{"7e5b1f0c-6f6a-4f0e-9a55-0f6f5c3a2b1d", "01JD8M2Z3Y4X5W6V7T8S9R0QPN", "0123456789abcdef0123456789abcdef", "cm5f0a.b_c-d0e1f2g3h4"} {
+		if got := asked(t, t.Context(), plain); got != plain {
+			t.Errorf("%q became %q", plain, got)
+		}
+	}
+	if got := asked(t, enrollment.WithRequestID(t.Context(), "ours"), "7e5b1f0c-6f6a-4f0e-9a55-0f6f5c3a2b1d"); got != "ours" {
+		t.Errorf("the context's became %q", got)
+	}
+	if enrollment.RequestID(t.Context()) != "" {
 		t.Error("a context without an id has none")
+	}
+}
+
+func TestAnIDThatIsNotPlainIsReplaced(t *testing.T) {
+	plain := "7e5b1f0c-6f6a-4f0e-9a55-0f6f5c3a2b1d"
+	for what, sent := range map[string][]string{
+		"none": nil, "empty": {""}, "short": {"7e5b1f0c"}, "long": {strings.Repeat("a", 41)}, "two": {plain, plain},
+		"a new line": {"7e5b1f0c-6f6a-4f0e\nlevel=ERROR"}, "a space": {"7e5b1f0c 6f6a 4f0e 9a55"}, "a quote": {`7e5b1f0c"6f6a"4f0e"9a55"`},
+		"another alphabet": {"сm5f0a-b-c-d0e1f2g3h4i5"}, "a NUL": {plain[:20] + "\x00"},
+		"a token": {"4Xy7Qm2Zb9Kd5Tn8Rw3Vc6Hs1Jf0Lg-Pa_Ue4Io7Yk2"}, "a PIN": {"12345678"}, "a passcode": {"aB3dE6gH9kL2"}, "a password": {"ABCD-EFGH-JKMN-PQRS"},
+	} {
+		got := asked(t, t.Context(), sent...)
+		for _, s := range sent {
+			if s != "" && strings.Contains(got, s) {
+				t.Errorf("%s: %q is taken", what, s)
+			}
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"example.com/enrollkit/enrollment"
 )
 
 // Problem is an answer that says no (RFC 9457).
@@ -60,7 +62,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 		out.Title = http.StatusText(p.Status)
 	}
 	if p.Status >= http.StatusInternalServerError {
-		out.RequestID = IDFrom(r.Context())
+		out.RequestID = enrollment.RequestID(r.Context())
 	}
 	WriteProblemHeaders(w, p)
 	write(w, "application/problem+json", p.Status, out)

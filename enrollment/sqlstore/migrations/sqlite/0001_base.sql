@@ -129,6 +129,7 @@ CREATE INDEX ~devices_user ON @devices (site, user_id, id) WHERE deleted_at = 0;
 CREATE INDEX ~devices_invitation ON @devices (site, invitation, id) WHERE deleted_at = 0 AND invitation <> '';
 CREATE INDEX ~devices_conflict ON @devices (site, conflict, id) WHERE deleted_at = 0 AND conflict <> '';
 CREATE INDEX ~devices_since ON @devices (state, since) WHERE deleted_at = 0;
+CREATE INDEX ~devices_deleted ON @devices (site, deleted_at, id) WHERE deleted_at <> 0;
 CREATE INDEX ~devices_trace ON @devices (site, platform, trace) WHERE trace IS NOT NULL;
 
 -- The refs of devices that are not deleted, to find them by and to keep them apart.

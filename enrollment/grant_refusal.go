@@ -1,0 +1,83 @@
+package enrollment
+
+import (
+	"context"
+	"errors"
+	"strings"
+)
+
+// EventRefused is the journal's name for a grant that a platform presented and
+// that was refused. Its Subject is the invitation, or [LoginSubject] of the user;
+// its Reason is a stable code, and Data names the step ("step") and the grant
+// ("grant").
+const EventRefused = "enrollment.refused"
+
+// RefuseGrant notes in the journal that whoever holds g was turned away, at a
+// step such as "apple/certificate", for a reason that is a stable code. The same
+// refusal of one grant is noted once: who repeats himself must not fill the
+// journal. Of a g without an id, or whose invitation or login is erased, there is
+// nothing to note.
+//
+// [Service.UseGrant] and [Service.EnrollManaged] note their refusals themselves;
+// this is for what a platform finds out beyond them.
+func (s *Service) RefuseGrant(ctx context.Context, g Grant, step, reason string) (err error) {
+	defer s.did(ctx, "refuse_grant", g.Site, s.began(), &err)
+	if g.ID == "" || g.Site == "" {
+		return nil
+	}
+	key := strings.Join([]string{g.ID, step, reason}, "/")
+	if reason == "" || len(key) > maxText || !plainText(key) {
+		return invalid("reason", "malformed")
+	}
+	err = s.update(ctx, func(ctx context.Context, u *unit) error {
+		save, err := u.refusedBy(ctx, g)
+		if err != nil {
+			return err
+		}
+		if noted, err := u.answered(ctx, g.Site, scopeRefused, key); err != nil || noted != nil {
+			return err
+		}
+		event := Event{
+			Type: EventRefused, Actor: ActorDevice, Reason: reason,
+			Data: map[string]string{"step": step, "grant": g.ID},
+		}
+		if err := save(event); err != nil {
+			return err
+		}
+		return u.Records().Put(ctx, Record{
+			Site: g.Site, Scope: scopeRefused, Key: key, Result: []byte("{}"), At: u.now, ExpiresAt: u.now.Add(2 * MaxGrantLife),
+		})
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// refusedBy locks what gave a grant and returns what writes an event of it.
+func (u *unit) refusedBy(ctx context.Context, g Grant) (save func(Event) error, err error) {
+	if g.Invitation != "" {
+		inv, err := u.Invitations().Lock(ctx, g.Site, g.Invitation)
+		return func(e Event) error {
+			_, err := u.saveInvitation(ctx, inv, e)
+			return err
+		}, err
+	}
+	cred, data, err := u.login(ctx, g.Site, g.User)
+	return func(e Event) error {
+		_, err := u.saveLogin(ctx, cred, &data, e)
+		return err
+	}, err
+}
+
+// noteRefusal is RefuseGrant for an error of a verb. What is the store's trouble,
+// or the embedder's, refuses nobody.
+func (s *Service) noteRefusal(ctx context.Context, g Grant, step string, err error) error {
+	if code := Code(err); err != nil && code != "unavailable" && code != "conflict" {
+		return errors.Join(err, s.RefuseGrant(ctx, g, step, code))
+	}
+	return err
+}
+
+// scopeRefused holds the refusals that the journal has.
+const scopeRefused = "refused"
