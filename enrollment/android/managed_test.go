@@ -1,0 +1,244 @@
+package android_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/enrollkit/credentials"
+	"example.com/enrollkit/device"
+	"example.com/enrollkit/enrollment"
+	"example.com/enrollkit/enrollment/android"
+)
+
+// system is another system: it makes tokens and remembers what for.
+type system struct {
+	made []android.TokenRequest
+	down bool
+}
+
+func (s *system) CreateToken(_ context.Context, r android.TokenRequest) (android.Token, error) {
+	if s.down {
+		return android.Token{}, errors.New("503")
+	}
+	s.made = append(s.made, r)
+	return android.Token{Value: credentials.SecretString("TOKEN&1"), QR: credentials.SecretString(`{"qr":"verbatim"}`)}, nil
+}
+
+// last is what the newest token carries.
+func (s *system) last() string { return s.made[len(s.made)-1].AdditionalData.Reveal() }
+
+func managed(t *testing.T) (*world, *android.Managed, *system) {
+	t.Helper()
+	other := &system{}
+	m, err := android.NewManaged(android.ManagedConfig{Tokens: other})
+	require.NoError(t, err)
+	return newWorld(t, m), m, other
+}
+
+// phone is a device as the other system describes it.
+func phone(data string, change ...func(map[string]any)) android.Notification {
+	d := map[string]any{
+		"name": "enterprises/LC0123/devices/abc", "appliedState": "PROVISIONING", "ownership": "PERSONALLY_OWNED",
+		"managementMode": "PROFILE_OWNER", "enrollmentTokenData": data, "enrollmentTime": "2026-03-01T09:00:30Z",
+		"hardwareInfo": map[string]any{"manufacturer": "Google", "model": "Pixel 8", "serialNumber": "ESID-1", "enterpriseSpecificId": "ESID-1"},
+		"softwareInfo": map[string]any{"androidVersion": "14"},
+	}
+	for _, c := range change {
+		c(d)
+	}
+	b, _ := json.Marshal(d) // maps and texts cannot fail
+	return android.Notification{Type: "ENROLLMENT", ID: "1", Data: b}
+}
+
+func applied(state, at string) func(map[string]any) {
+	return func(d map[string]any) { d["appliedState"], d["lastStatusReportTime"] = state, at }
+}
+
+func TestAnotherSystemsTokenEndsInOurDevice(t *testing.T) {
+	w, m, other := managed(t)
+	inv, tok := w.invite("ann", "")
+	next := w.accept(tok, device.Personal).Next
+	assert.Equal(t, device.CreateWorkProfile, next.Action)
+	rec := w.follow(http.MethodGet, next.URL)
+	require.Equal(t, http.StatusFound, rec.Code, rec.Body)
+	assert.Equal(t, "https://enterprise.google.com/android/enroll?et=TOKEN%261", rec.Header().Get("Location"))
+	assert.Equal(t, "PERSONAL_USAGE_ALLOWED", other.made[0].PersonalUsage())
+	assert.LessOrEqual(t, len(other.last()), 1024)
+	assert.NotContains(t, other.last(), tok)
+
+	w.now = w.now.Add(time.Minute)
+	status, err := m.Notify(t.Context(), "acme", phone(other.last()))
+	require.NoError(t, err)
+	assert.Equal(t, device.Pending, status.State)
+	assert.Equal(t, []device.Fact{device.WorkProfile, device.Permissions}, status.Missing)
+	again, err := m.Notify(t.Context(), "acme", phone(other.last()))
+	require.NoError(t, err, "it is told at least once")
+	assert.Equal(t, status, again)
+
+	status, err = m.Notify(t.Context(), "acme", phone(other.last(), applied("ACTIVE", "2026-03-01T09:00:50Z")))
+	require.NoError(t, err)
+	assert.Equal(t, device.Active, status.State)
+	d := w.device(status.Device)
+	assert.Equal(t, inv, d.Invitation)
+	assert.Equal(t, device.Hardware{ESID: "ESID-1"}, d.Hardware)
+	assert.Equal(t, []device.Ref{{Source: "amapi", ID: "enterprises/LC0123/devices/abc"}}, d.Refs)
+
+	_, err = w.svc.Deactivate(t.Context(), admin, inv)
+	require.NoError(t, err)
+	w.now = w.now.Add(48 * time.Hour)
+	status, err = m.Notify(t.Context(), "acme", phone(other.last(), applied("DELETED", "2026-03-03T09:00:00Z")))
+	require.NoError(t, err, "what is enrolled needs its invitation no more")
+	assert.Equal(t, device.Unenrolled, status.State)
+	status, err = m.Notify(t.Context(), "acme", phone(other.last(), applied("ACTIVE", "2026-03-03T09:00:01Z")))
+	require.NoError(t, err)
+	assert.Equal(t, device.Unenrolled, status.State, "a late message brings nobody back")
+}
+
+func TestTheFirstMessageMayBeAnyOfThem(t *testing.T) {
+	w, m, other := managed(t)
+	_, tok := w.invite("ann", "")
+	w.follow(http.MethodGet, w.accept(tok, device.Personal).Next.URL)
+	w.now = w.now.Add(time.Minute)
+	report := phone(other.last(), applied("ACTIVE", "2026-03-01T09:00:50Z"))
+	report.Type = "STATUS_REPORT"
+	status, err := m.Notify(t.Context(), "acme", report)
+	require.NoError(t, err)
+	assert.Equal(t, device.Active, status.State)
+	status, err = m.Notify(t.Context(), "acme", phone(other.last()))
+	require.NoError(t, err)
+	assert.Equal(t, device.Active, status.State, "what is older takes nothing away")
+}
+
+func TestACompanysDeviceScansTheOtherSystemsCode(t *testing.T) {
+	for mode, usage := range map[device.Mode]string{
+		device.AndroidFullyManaged:       "PERSONAL_USAGE_DISALLOWED",
+		device.AndroidDedicated:          "PERSONAL_USAGE_DISALLOWED_USERLESS",
+		device.AndroidCompanyWorkProfile: "PERSONAL_USAGE_ALLOWED",
+	} {
+		w, m, other := managed(t)
+		_, tok := w.invite("ann", mode)
+		assert.Equal(t, device.ProvisionDevice, w.accept(tok, device.Company).Next.Action)
+		for range 3 {
+			code, err := w.svc.QR(t.Context(), tok, device.Android)
+			require.NoError(t, err)
+			assert.Equal(t, `{"qr":"verbatim"}`, code.Reveal())
+		}
+		require.Len(t, other.made, 1, "a page is loaded more than once")
+		assert.Equal(t, usage, other.made[0].PersonalUsage())
+		w.now = w.now.Add(android.DefaultTokenLife / 2)
+		_, err := w.svc.QR(t.Context(), tok, device.Android)
+		require.NoError(t, err)
+		require.Len(t, other.made, 2, "what ends soon is not shown")
+
+		status, err := m.Notify(t.Context(), "acme", phone(other.last(), applied("ACTIVE", "2026-03-01T09:29:00Z"), func(d map[string]any) {
+			d["ownership"], d["managementMode"] = "COMPANY_OWNED", "DEVICE_OWNER"
+			if mode == device.AndroidCompanyWorkProfile {
+				d["managementMode"] = "PROFILE_OWNER"
+			}
+			d["hardwareInfo"] = map[string]any{"brand": "samsung", "model": "SM-X910", "serialNumber": "R52"}
+		}))
+		require.NoError(t, err)
+		d := w.device(status.Device)
+		assert.Equal(t, mode, d.Mode)
+		assert.Equal(t, device.Active, d.State, mode)
+		assert.Equal(t, device.Company, d.Ownership)
+		assert.Equal(t, "R52", d.Hardware.Serial)
+	}
+}
+
+func TestADeviceWhoseInvitationEndedMeanwhileIsRefused(t *testing.T) {
+	w, m, other := managed(t)
+	inv, tok := w.invite("ann", "")
+	w.follow(http.MethodGet, w.accept(tok, device.Personal).Next.URL)
+	_, err := w.svc.Deactivate(t.Context(), admin, inv)
+	require.NoError(t, err)
+	for range 2 {
+		_, err = m.Notify(t.Context(), "acme", phone(other.last()))
+		require.Error(t, err)
+		assert.True(t, android.Refused(err), "%v", err)
+	}
+	_, err = m.Notify(t.Context(), "acme", phone("android_work_profile:forged"))
+	assert.ErrorIs(t, err, enrollment.ErrGrantRefused)
+	_, err = m.Notify(t.Context(), "acme", phone(""))
+	assert.ErrorIs(t, err, enrollment.ErrNotFound, "one that nobody of ours invited")
+	assert.False(t, android.Refused(err))
+}
+
+func TestTheOtherSystemsLinkFromAOneTimeLogin(t *testing.T) {
+	w, m, other := managed(t)
+	next, _ := w.login("ann")
+	require.Equal(t, http.StatusFound, w.follow(http.MethodGet, next.URL).Code)
+	status, err := m.Notify(t.Context(), "acme", phone(other.last()))
+	require.NoError(t, err)
+	assert.Equal(t, device.BySelfService, w.device(status.Device).Origin)
+	_, err = m.Notify(t.Context(), "acme", phone(other.last(), func(d map[string]any) {
+		d["name"], d["hardwareInfo"] = "enterprises/LC0123/devices/second", nil
+	}))
+	assert.ErrorIs(t, err, enrollment.ErrCredentialRefused, "one device")
+}
+
+func TestWhenTheOtherSystemIsDownThePersonComesBack(t *testing.T) {
+	w, _, other := managed(t)
+	inv, tok := w.invite("ann", "")
+	other.down = true
+	rec := w.follow(http.MethodGet, w.accept(tok, device.Personal).Next.URL)
+	assert.Equal(t, http.StatusServiceUnavailable, rec.Code)
+	assert.NotEmpty(t, rec.Header().Get("Retry-After"))
+	assert.NotContains(t, w.seen(inv), "store_redirect")
+}
+
+func TestAPushIsReadAsPubSubSendsIt(t *testing.T) {
+	n, err := android.ParsePush([]byte(`{"message":{"attributes":{"notificationType":"ENROLLMENT"},"messageId":"1","data":"eyJuYW1lIjoiZW50ZXJwcmlzZXMvTEMwMTIzL2RldmljZXMvYWJjIiwic3RhdGUiOiJBQ1RJVkUiLCJhcHBsaWVkU3RhdGUiOiJQUk9WSVNJT05JTkciLCJvd25lcnNoaXAiOiJQRVJTT05BTExZX09XTkVEIiwiZW5yb2xsbWVudFRva2VuRGF0YSI6ImludjoxMjMifQ=="},"subscription":"projects/p/subscriptions/s"}`))
+	require.NoError(t, err)
+	assert.Equal(t, "ENROLLMENT", n.Type)
+	assert.JSONEq(t, `{"name":"enterprises/LC0123/devices/abc","state":"ACTIVE","appliedState":"PROVISIONING","ownership":"PERSONALLY_OWNED","enrollmentTokenData":"inv:123"}`, string(n.Data))
+	for _, body := range []string{"", "{}", `{"message":{"messageId":"1","data":"***"}}`, "\xff", strings.Repeat(" ", android.MaxNotification+1)} {
+		_, err := android.ParsePush([]byte(body))
+		assert.ErrorIs(t, err, android.ErrNotification)
+	}
+}
+
+func TestMessagesThatSayNothingAreTaken(t *testing.T) {
+	_, m, _ := managed(t)
+	_, err := m.Notify(t.Context(), "acme", android.Notification{Type: "COMMAND", ID: "1", Data: []byte("{}")})
+	assert.NoError(t, err)
+	for _, data := range []string{"", "[]", `{"name":"x"}`, `{"name":"enterprises/a\u0000"}`, `{"name":7}`} {
+		_, err := m.Notify(t.Context(), "acme", android.Notification{Type: "STATUS_REPORT", ID: "1", Data: []byte(data)})
+		assert.ErrorIs(t, err, android.ErrNotification, data)
+	}
+}
+
+func FuzzParsePush(f *testing.F) {
+	f.Add([]byte(`{"message":{"attributes":{"notificationType":"ENROLLMENT"},"messageId":"1","data":"e30="}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		n, err := android.ParsePush(body)
+		if err != nil {
+			require.ErrorIs(t, err, android.ErrNotification)
+			return
+		}
+		require.NotEmpty(t, n.ID)
+	})
+}
+
+func FuzzNotify(f *testing.F) {
+	f.Add("STATUS_REPORT", phone("android_work_profile:x").Data)
+	f.Add("ENROLLMENT", []byte(base64.StdEncoding.EncodeToString([]byte("{}"))))
+	f.Fuzz(func(t *testing.T, kind string, data []byte) {
+		_, m, _ := managed(t)
+		// Nobody carries a grant of ours here, so nothing can come of it.
+		status, err := m.Notify(t.Context(), "acme", android.Notification{Type: kind, ID: "1", Data: data})
+		require.Empty(t, status.Device)
+		if kind == "ENROLLMENT" || kind == "STATUS_REPORT" {
+			require.Error(t, err)
+		}
+	})
+}

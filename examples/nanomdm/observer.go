@@ -1,0 +1,78 @@
+package main
+
+import (
+	"time"
+
+	"github.com/micromdm/nanomdm/mdm"
+	"github.com/micromdm/nanomdm/service"
+
+	"example.com/enrollkit/enrollment/apple"
+)
+
+// observer tells enrollkit what devices say before NanoMDM answers them: in their
+// order, once each, and so that a device may be refused. NanoMDM's own webhook
+// and multi-service do so later, in any order, and without another try.
+type observer struct {
+	service.CheckinAndCommandService
+	checkins apple.CheckIns
+	now      func() time.Time
+}
+
+// senderOf reads the certificate, which NanoMDM has verified: the subject is what
+// the profile asked for and the SCEP server signed.
+func senderOf(r *mdm.Request) apple.Sender {
+	if r.Certificate == nil || len(r.Certificate.Subject.Organization) != 1 {
+		return apple.Sender{Site: "acme"} // from before enrollkit: known by its Ref, if at all
+	}
+	return apple.Sender{Site: r.Certificate.Subject.Organization[0], Enrollment: r.Certificate.Subject.CommonName}
+}
+
+func identityOf(e mdm.Enrollment) apple.Identity {
+	return apple.Identity{UDID: e.UDID, EnrollmentID: e.EnrollmentID, UserID: e.UserID, EnrollmentUserID: e.EnrollmentUserID}
+}
+
+// answered gives NanoMDM's handlers the status that the device should see.
+func answered(err error) error {
+	if err == nil {
+		return nil
+	}
+	return service.NewHTTPStatusError(apple.AnswerTo(err).Status, err)
+}
+
+// Authenticate refuses a device that is not admitted.
+func (o observer) Authenticate(r *mdm.Request, m *mdm.Authenticate) error {
+	message, err := readAuthenticate(m.Raw)
+	if err != nil {
+		return err
+	}
+	if _, err := o.checkins.Authenticate(r.Context(), senderOf(r), message, o.now()); err != nil {
+		return answered(err)
+	}
+	return o.CheckinAndCommandService.Authenticate(r, m)
+}
+
+// TokenUpdate means that the device is enrolled.
+func (o observer) TokenUpdate(r *mdm.Request, m *mdm.TokenUpdate) error {
+	message := apple.TokenUpdate{Identity: identityOf(m.Enrollment), Topic: m.Topic}
+	if _, err := o.checkins.TokenUpdate(r.Context(), senderOf(r), message, o.now()); err != nil {
+		return answered(err)
+	}
+	return o.CheckinAndCommandService.TokenUpdate(r, m)
+}
+
+// CheckOut means that it has left.
+func (o observer) CheckOut(r *mdm.Request, m *mdm.CheckOut) error {
+	message := apple.CheckOut{Identity: identityOf(m.Enrollment)}
+	if _, err := o.checkins.CheckOut(r.Context(), senderOf(r), message, o.now()); err != nil {
+		return answered(err)
+	}
+	return o.CheckinAndCommandService.CheckOut(r, m)
+}
+
+// CommandAndReportResults is a sign of life, and an inventory if it answers one.
+func (o observer) CommandAndReportResults(r *mdm.Request, m *mdm.CommandResults) (*mdm.Command, error) {
+	if err := connected(r.Context(), o.checkins, senderOf(r), m, o.now()); err != nil {
+		return nil, answered(err)
+	}
+	return o.CheckinAndCommandService.CommandAndReportResults(r, m)
+}
