@@ -5,6 +5,8 @@
 GO          ?= go
 TESTFLAGS   ?=
 FUZZTIME    ?= 10s
+FAULT_TIMEOUT ?= 30m
+BENCHFLAGS  ?=
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Nested modules outside go.work are built by their own go.mod alone.
@@ -60,14 +62,34 @@ fuzz: ## Fuzz every target for FUZZTIME each (10s)
 	@scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: fault
-fault: ## Kill the reference server under load, FAULT_CYCLES times (20)
-	$(GO) -C refserver vet -tags fault ./fault
-	$(GO) -C refserver test -tags fault -count=1 -timeout 2h -v -run '^TestKilled' ./fault
+fault: ## Kill, freeze, cut and fill servers and databases for some minutes, and check every time
+	$(GO) -C refserver vet -tags fault ./fault/...
+	$(GO) -C refserver test -tags fault -count=1 -timeout $(FAULT_TIMEOUT) -v ./fault
+
+.PHONY: fault-long
+fault-long: FAULT_TIMEOUT = 12h
+fault-long: export FAULT_CYCLES ?= 500
+fault-long: export FAULT_F1 ?= 500
+fault-long: export FAULT_F2 ?= 50
+fault-long: export FAULT_F3 ?= 300
+fault-long: export FAULT_F4 ?= 5000
+fault-long: export FAULT_F5 ?= 120
+fault-long: export FAULT_F6 ?= 600
+fault-long: export FAULT_F7 ?= 200
+fault-long: export FAULT_F8 ?= 10
+fault-long: export FAULT_F9 ?= 50
+fault-long: export FAULT_F9_POSTGRESQL ?= 20
+fault-long: export FAULT_F12 ?= 200
+fault-long: export FAULT_F13 ?= 100
+fault-long: export FAULT_I2 ?= 1000
+fault-long: export FAULT_I5 ?= 40
+fault-long: export FAULT_LINEAR ?= 50
+fault-long: fault ## The same for a night
 
 .PHONY: bench
-bench: ## Run the benchmarks
+bench: ## Hold everything against its floor; BENCHFLAGS="-long" or "-parts list -systems sqlite"
 	$(GO) test -run '^$$' -bench . -benchmem ./...
-	$(GO) -C refserver test -run '^$$' -bench . -benchmem ./...
+	$(GO) -C refserver run ./bench $(BENCHFLAGS)
 
 .PHONY: cover
 cover: ## Measure how much of the SDK its tests cover; details in cover.out

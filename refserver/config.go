@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -12,8 +13,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"example.com/enrollkit/credentials"
+	"example.com/enrollkit/refserver/internal/database"
 	"example.com/enrollkit/refserver/internal/server"
 	"example.com/enrollkit/refserver/internal/smtp"
 	"example.com/enrollkit/refserver/internal/web"
@@ -24,6 +27,7 @@ import (
 type setting struct {
 	name, value, usage string
 	secret             bool
+	show               func(string) string // of a secret that may be shown in part; nil: it may not
 	toggle             bool
 }
 
@@ -31,14 +35,22 @@ type setting struct {
 var settings = []setting{
 	{name: "listen", value: "127.0.0.1:8080", usage: "`address` to listen on"},
 	{name: "public-url", usage: "`URL` where people and devices reach this server; https, or http on loopback; defaults to http at -listen"},
-	{name: "database", value: "sqlite:enrollkit.db", usage: "`sqlite:PATH`"},
-	{name: "keyring", usage: "`path` of the key ring, made on the first start; defaults to the database's path with .keyring"},
+	{name: "database", value: "sqlite:enrollkit.db", usage: "`sqlite:PATH` or postgres://user:password@host/name", secret: true, show: database.Redacted},
+	{name: "allow-unsafe-database", value: "false", usage: "take a PostgreSQL server with fsync=off or synchronous_commit=off, which may lose what was acknowledged", toggle: true},
+	{name: "keyring", usage: "`path` of the key ring, made on the first start, the same for all nodes; defaults to the database's path with .keyring, or enrollkit.keyring"},
 	{name: "smtp", usage: "`URL` of the mail server, smtp://user:password@host:port or smtps://...; without it mail goes to the built-in mailbox", secret: true},
 	{name: "mail-from", usage: "`address` that mail comes from; required with -smtp"},
 	{name: "admin-email", value: "admin@localhost", usage: "`address` of the first site's administrator"},
 	{name: "admin-token", usage: "the administrator's `token`; without it one is minted and printed at the first start", secret: true},
 	{name: "operator-token", usage: "`token` for making sites; without it nobody makes any", secret: true},
 	{name: "trusted-proxies", usage: "`networks` whose X-Forwarded-For is believed, separated by commas"},
+	{name: "metrics-listen", usage: "`address` for Prometheus, at /metrics, on a listener of its own; without it there are none"},
+	{name: "linger", usage: "how `long` requests are still taken after being asked to stop, up to 2.5s, so that a balancer sees /readyz first; defaults to 2s on PostgreSQL and 0s on SQLite"},
+	{name: "apple", value: "auto", usage: "whether iPhones, iPads and Macs are managed: `on`, off, or auto, which is on with a push certificate or a topic, and on loopback"},
+	{name: "apple-push-certificate", usage: "`path` of the push certificate from identity.apple.com with its key, in PEM; without one, devices can be tried out and not be woken"},
+	{name: "apple-topic", usage: "`topic` of the push certificate (com.apple.mgmt...), for a node that does not push"},
+	{name: "apple-signing-certificate", usage: "`path` of the certificate that signs profiles, with its chain and key, in PEM; without one, devices call profiles unverified"},
+	{name: "log-format", value: "text", usage: "`text` or json"},
 	{name: "log-level", value: "info", usage: "`debug`, info, warn or error"},
 	{name: "demo", value: "false", usage: "fill the site with demo users", toggle: true},
 	{name: "print-config", value: "false", usage: "print the configuration without secrets and exit", toggle: true},
@@ -83,6 +95,9 @@ func readOptions(args []string, env func(string) string, errOut io.Writer) (*opt
 	if err := o.level.UnmarshalText([]byte(o.values["log-level"])); err != nil {
 		return nil, errors.New("-log-level: want debug, info, warn or error")
 	}
+	if f := o.values["log-format"]; f != "text" && f != "json" {
+		return nil, errors.New("-log-format: want text or json")
+	}
 	for _, s := range settings {
 		if v := o.values[s.name]; s.toggle && v != "true" && v != "false" {
 			return nil, fmt.Errorf("-%s: want true or false", s.name)
@@ -119,7 +134,7 @@ func (s setting) fromEnv(env func(string) string) (string, error) {
 }
 
 func usage(w io.Writer) {
-	_, _ = fmt.Fprintln(w, "usage: refserver [serve|simulate|import-users|version] [flags]")
+	_, _ = fmt.Fprintln(w, "usage: refserver [COMMAND] [flags], with COMMAND serve (the default), "+names+"\nFlags of serve:")
 	for _, s := range settings {
 		kind, text := flag.UnquoteUsage(&flag.Flag{Usage: s.usage})
 		if s.toggle {
@@ -145,6 +160,9 @@ func (o *options) print(w io.Writer) error {
 		v := o.values[s.name]
 		if s.secret && v != "" {
 			v = "[redacted]"
+			if s.show != nil {
+				v = s.show(o.values[s.name])
+			}
 		}
 		if _, err := fmt.Fprintf(w, "%s=%s\n", s.name, v); err != nil {
 			return err
@@ -166,18 +184,21 @@ func (o *options) config() (server.Config, error) {
 	if err != nil {
 		return cfg, errors.New("-listen: want host:port")
 	}
+	if cfg.MetricsListen = v["metrics-listen"]; cfg.MetricsListen != "" {
+		if _, _, err := net.SplitHostPort(cfg.MetricsListen); err != nil {
+			return cfg, errors.New("-metrics-listen: want host:port")
+		}
+	}
 	if cfg.PublicURL, err = publicURL(v["public-url"], host); err != nil {
 		return cfg, err
 	}
-	path, ok := strings.CutPrefix(v["database"], "sqlite:")
-	if !ok || path == "" {
-		return cfg, errors.New("-database: only sqlite:PATH is supported")
-	}
-	cfg.Database, cfg.Keyring = path, v["keyring"]
-	if cfg.Keyring == "" {
-		cfg.Keyring = strings.TrimSuffix(path, filepath.Ext(path)) + ".keyring"
+	if err := o.database(&cfg); err != nil {
+		return cfg, err
 	}
 	if err := o.mail(&cfg); err != nil {
+		return cfg, err
+	}
+	if err := o.apple(&cfg); err != nil {
 		return cfg, err
 	}
 	for _, name := range []string{"admin-token", "operator-token"} {
@@ -225,6 +246,31 @@ func publicURL(s, listenHost string) (*url.URL, error) {
 	return u, nil
 }
 
+// database checks what belongs to the database.
+func (o *options) database(cfg *server.Config) error {
+	name := o.values["database"]
+	path, sqlite := strings.CutPrefix(name, "sqlite:")
+	if sqlite && path == "" || !sqlite && !database.IsPostgres(name) {
+		return errors.New("-database: want sqlite:PATH or postgres://user:password@host/name")
+	}
+	cfg.Database, cfg.Keyring = name, o.values["keyring"]
+	cfg.AllowUnsafe = o.values["allow-unsafe-database"] == "true"
+	if !sqlite {
+		path, cfg.Linger = "enrollkit", 2*time.Second
+	}
+	if cfg.Keyring == "" {
+		cfg.Keyring = strings.TrimSuffix(path, filepath.Ext(path)) + ".keyring"
+	}
+	if text := o.values["linger"]; text != "" {
+		d, err := time.ParseDuration(text)
+		if err != nil || d < 0 || d > server.MaxLinger {
+			return fmt.Errorf("-linger: want a time from 0s to %s", server.MaxLinger)
+		}
+		cfg.Linger = d
+	}
+	return nil
+}
+
 // mail checks what belongs to mail.
 func (o *options) mail(cfg *server.Config) error {
 	if !cfg.SMTP.IsZero() {
@@ -244,6 +290,35 @@ func (o *options) mail(cfg *server.Config) error {
 	local, ours := strings.CutSuffix(cfg.AdminEmail, "@localhost")
 	if _, err := credentials.CanonicalEmail(cfg.AdminEmail); err != nil && (!ours || local == "") {
 		return errors.New("-admin-email: want one plain e-mail address")
+	}
+	return nil
+}
+
+// apple checks what belongs to Apple devices.
+func (o *options) apple(cfg *server.Config) error {
+	a := &cfg.Apple
+	switch o.values["apple"] {
+	case "on":
+		a.On = true
+	case "off":
+		a.Off = true
+	case "auto":
+	default:
+		return errors.New("-apple: want auto, on or off")
+	}
+	if a.Topic = o.values["apple-topic"]; a.Topic != "" && !strings.HasPrefix(a.Topic, "com.apple.mgmt.") {
+		return errors.New("-apple-topic: want the topic of a push certificate, which begins with com.apple.mgmt")
+	}
+	for name, cert := range map[string]**tls.Certificate{"apple-push-certificate": &a.Push, "apple-signing-certificate": &a.Signing} {
+		path := o.values[name]
+		if path == "" {
+			continue
+		}
+		pair, err := tls.LoadX509KeyPair(path, path)
+		if err != nil {
+			return fmt.Errorf("-%s: want a PEM file with a certificate and its key", name)
+		}
+		*cert = &pair
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func TestWithoutAnySettingTheServerIsForThisMachine(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "127.0.0.1:8080", cfg.Listen)
 	assert.Nil(t, cfg.PublicURL)
-	assert.Equal(t, "enrollkit.db", cfg.Database)
+	assert.Equal(t, "sqlite:enrollkit.db", cfg.Database)
 	assert.Equal(t, "enrollkit.keyring", cfg.Keyring)
 	assert.Equal(t, "admin@localhost", cfg.AdminEmail)
 	assert.True(t, cfg.SMTP.IsZero())
@@ -50,8 +50,11 @@ func TestMistakesAreToldInOneLineThatQuotesNoSecret(t *testing.T) {
 		"url with a query":        {[]string{"-public-url", "https://enroll.example.com?x=1"}, "-public-url: want https, or http on loopback, with a host and nothing else"},
 		"url with a password":     {[]string{"-public-url", "https://a:" + secret + "@enroll.example.com"}, "-public-url: want https, or http on loopback, with a host and nothing else"},
 		"not a url":               {[]string{"-public-url", "https://[" + secret}, "-public-url: want a URL such as https://enroll.example.com"},
-		"postgres":                {[]string{"-database", "postgres://u:" + secret + "@h/db"}, "-database: only sqlite:PATH is supported"},
-		"no path":                 {[]string{"-database", "sqlite:"}, "-database: only sqlite:PATH is supported"},
+		"database":                {[]string{"-database", "mysql://u:" + secret + "@h/db"}, "-database: want sqlite:PATH or postgres://user:password@host/name"},
+		"no path":                 {[]string{"-database", "sqlite:"}, "-database: want sqlite:PATH or postgres://user:password@host/name"},
+		"linger":                  {[]string{"-linger", "1m"}, "-linger: want a time from 0s to 2.5s"},
+		"metrics-listen":          {[]string{"-metrics-listen", "9100"}, "-metrics-listen: want host:port"},
+		"log-format":              {[]string{"-log-format", "xml"}, "-log-format: want text or json"},
 		"smtp scheme":             {[]string{"-smtp", "http://u:" + secret + "@h"}, "-smtp: want smtp://user:password@host:port, or smtps://"},
 		"smtp port":               {[]string{"-smtp", "smtp://h:99999", "-mail-from", "a@example.com"}, "-smtp: the port is no port"},
 		"smtp without from":       {[]string{"-smtp", "smtp://u:" + secret + "@h:25"}, "-mail-from: required with -smtp"},
@@ -82,7 +85,8 @@ func TestWhatIsGoodIsTaken(t *testing.T) {
 		{"-public-url", "https://enroll.example.com:8443", "-admin-token", strings.Repeat("x", 16)},
 		{"-smtp", "smtps://u:p@mail.example.com", "-mail-from", "enroll@example.com"},
 		{"-trusted-proxies", "10.0.0.0/8, fd00::/8"},
-		{"-demo", "-log-level", "DEBUG"},
+		{"-demo", "-log-level", "DEBUG", "-log-format", "json"},
+		{"-database", "postgres://u:p@127.0.0.1:5432/enrollkit?sslmode=disable", "-linger", "0s", "-metrics-listen", "127.0.0.1:0"},
 	} {
 		_, err := configOf(nil, args...)
 		assert.NoError(t, err, args)
@@ -98,7 +102,7 @@ func TestTheEnvironmentIsReadAndFlagsWin(t *testing.T) {
 	cfg, err := configOf(env, "-database", "sqlite:b.db")
 	require.NoError(t, err)
 	assert.Equal(t, "127.0.0.1:1", cfg.Listen)
-	assert.Equal(t, "b.db", cfg.Database)
+	assert.Equal(t, "sqlite:b.db", cfg.Database)
 	assert.Equal(t, "from-a-file", cfg.AdminToken.Reveal())
 	assert.True(t, cfg.Demo)
 
@@ -119,6 +123,15 @@ func TestThePrintedConfigurationHasNoSecret(t *testing.T) {
 	assert.NotContains(t, out.String()+errOut.String(), "canary")
 }
 
+func TestAPrintedDatabaseHasNeitherPasswordNorOptions(t *testing.T) {
+	var out, errOut bytes.Buffer
+	err := run(t.Context(), []string{"-print-config", "-database", "postgres://enroll:canary-d@db.example.com:5432/fleet?password=canary-e"},
+		func(string) string { return "" }, &out, &errOut)
+	require.NoError(t, err)
+	assert.Contains(t, out.String(), "database=postgres://enroll:xxxxx@db.example.com:5432/fleet\n")
+	assert.NotContains(t, out.String()+errOut.String(), "canary")
+}
+
 func TestCommands(t *testing.T) {
 	none := func(string) string { return "" }
 	var out, errOut bytes.Buffer
@@ -127,6 +140,11 @@ func TestCommands(t *testing.T) {
 	require.NoError(t, run(t.Context(), []string{"-help"}, none, &out, &errOut))
 	for _, s := range settings {
 		assert.Contains(t, errOut.String(), "-"+s.name)
+	}
+	for name := range commands {
+		if name != "serve" {
+			assert.Contains(t, names, name)
+		}
 	}
 	assert.ErrorContains(t, run(t.Context(), []string{"frobnicate"}, none, &out, &errOut), "unknown command")
 }

@@ -1,9 +1,12 @@
-// Command refserver is enrollkit's reference server: it wires the SDK to SQLite,
-// mail, sign-in and screens, for demos and to show how to embed it.
+// Command refserver is enrollkit's reference server: it wires the SDK to SQLite or
+// PostgreSQL, mail, sign-in and screens, for demos and to show how to embed it.
 //
 //	refserver [serve] [flags]            serve (the default)
 //	refserver simulate [flags]           play a fleet against a running server
 //	refserver import-users [flags] FILE  add users from a CSV file to a running server
+//	refserver keys ...                   list, add, promote, rotate and retire keys, also of running servers
+//	refserver verify [flags]             look for what must not be in a database
+//	refserver backup [flags] FILE        copy the database of a running server (SQLite)
 //	refserver version                    print the version
 package main
 
@@ -44,12 +47,21 @@ type exitCode int
 func (c exitCode) Error() string { return "exit code " + strconv.Itoa(int(c)) }
 
 // commands is what the first argument chooses.
-var commands = map[string]func(ctx context.Context, args []string, env func(string) string, out, errOut io.Writer) error{
+var commands = map[string]command{
 	"serve":        serve,
 	"simulate":     simulateFleet,
 	"import-users": importUsers,
+	"keys":         keys,
+	"verify":       verifyDatabase,
+	"backup":       backup,
 	"version":      version,
 }
+
+// command is one of them.
+type command func(ctx context.Context, args []string, env func(string) string, out, errOut io.Writer) error
+
+// names are the commands but serve, for people.
+const names = "backup, import-users, keys, simulate, verify or version"
 
 func run(ctx context.Context, args []string, env func(string) string, out, errOut io.Writer) error {
 	name := "serve"
@@ -58,7 +70,7 @@ func run(ctx context.Context, args []string, env func(string) string, out, errOu
 	}
 	command, ok := commands[name]
 	if !ok {
-		return fmt.Errorf("unknown command %q: want serve, simulate, import-users or version", name)
+		return fmt.Errorf("unknown command %q: want serve, %s", name, names)
 	}
 	return command(ctx, args, env, out, errOut)
 }
@@ -76,8 +88,17 @@ func serve(ctx context.Context, args []string, env func(string) string, out, err
 		return err
 	}
 	cfg.OpenAPI, cfg.Out, cfg.Simulate = openapi, out, demoFleet
-	cfg.Log = slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: o.level}))
+	cfg.Log = o.logger(errOut)
 	return server.Run(ctx, cfg)
+}
+
+// logger returns the log of the chosen level and form.
+func (o *options) logger(w io.Writer) *slog.Logger {
+	how := &slog.HandlerOptions{Level: o.level}
+	if o.values["log-format"] == "json" {
+		return slog.New(slog.NewJSONHandler(w, how))
+	}
+	return slog.New(slog.NewTextHandler(w, how))
 }
 
 func version(_ context.Context, _ []string, _ func(string) string, out, _ io.Writer) error {

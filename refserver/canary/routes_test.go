@@ -90,6 +90,9 @@ func (w *world) fill(path, what string) string {
 		}
 		path = strings.ReplaceAll(path, name, value)
 	}
+	if path == "/platform/apple/scep" {
+		path += "?operation=GetCACaps&what=" // more may follow
+	}
 	return path
 }
 
@@ -100,7 +103,7 @@ func isPage(path string) bool {
 
 // isScreen reports whether a route is a page of the console.
 func isScreen(path string) bool {
-	return !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/device/") && !isPage(path)
+	return !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/device/") && !strings.HasPrefix(path, "/platform/") && !isPage(path)
 }
 
 // caller is the header of whoever may call a route.
@@ -108,6 +111,8 @@ func (w *world) caller(r route) http.Header {
 	switch {
 	case r.path == "/api/v1/sites":
 		return bearer(operatorToken)
+	case r.path == "/api/v1/devices/adopt":
+		return http.Header{"Authorization": {"Bearer " + adminToken}, "Content-Type": {"application/x-ndjson"}}
 	case strings.HasPrefix(r.path, "/api/"):
 		return bearer(adminToken)
 	case strings.HasPrefix(r.path, "/device/"):
@@ -126,6 +131,7 @@ var bodies = map[string]string{
 	"POST /api/v1/devices/renew":     `{"ids":["DEVICE"]}`,
 	"POST /api/v1/users":             `{"email":"new@example.com","name":"New"}`,
 	"PATCH /api/v1/users/{id}":       `{"name":"Jan Renamed"}`,
+	"POST /api/v1/devices/adopt":     `{"ref":{"source":"canary","id":"r-1"},"email":"adopted@example.com","platform":"android","mode":"android_work_profile","state":"active"}`,
 	"POST /api/v1/sites":             `{"name":"Third","admin_email":"third@example.com"}`,
 	"PUT /api/v1/site":               `{"policy":{"pin_digits":12,"pin_pace":0,"source_pace":0,"pin_site_budget":0}}`,
 	"POST /device/v1/enroll":         `{"enrollment_id":"e-3","credential":{"type":"token","token":"TOKEN"},"device":{"platform":"ios","serial":"SERIAL0003"}}`,
@@ -149,6 +155,8 @@ func (w *world) valid(r route) request {
 	case known:
 	case isScreen(r.path):
 		body = "form_token=FORM"
+	case strings.HasPrefix(r.path, "/api/v1/users/{id}/"):
+		body = "" // they take none
 	default:
 		body = "{}"
 	}
@@ -158,7 +166,7 @@ func (w *world) valid(r route) request {
 
 // rank orders routes so that what ends something comes last.
 func rank(r route) int {
-	for i, ending := range []string{"/sign-out", "DELETE", "/delete", "/unenroll", "/deactivate", "/remove", "/new-pin", "/release"} {
+	for i, ending := range []string{"/sign-out", "/erase", "DELETE", "/delete", "/unenroll", "/deactivate", "/remove", "/new-pin", "/release"} {
 		if strings.Contains(r.String(), ending) {
 			return 100 - i
 		}

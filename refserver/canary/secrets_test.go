@@ -46,6 +46,8 @@ func meantFor(op string) []string {
 		return []string{"device token", "second device token"}
 	case op == "POST /sign-in":
 		return []string{"session"}
+	case path == "/api/v1/users/{id}/export", path == "/users/{id}/held":
+		return []string{"enrollment id"} // everything that is held of a person
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ package fault
 
 import (
 	"context"
-	"database/sql"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -17,6 +16,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/enrollkit/enrollment"
+	"example.com/enrollkit/enrollment/sqlstore"
+	"example.com/enrollkit/enrollment/sqlstore/verify"
+	"example.com/enrollkit/refserver/internal/database"
+	ownverify "example.com/enrollkit/refserver/internal/verify"
 )
 
 var (
@@ -36,6 +41,13 @@ func fromEnv(t *testing.T, given uint64, name string, fallback uint64) uint64 {
 		return given
 	}
 	return fallback
+}
+
+// count is how often a fault is done: what the environment says, or the quick
+// profile's number.
+func count(t *testing.T, name string, quick int) int {
+	t.Helper()
+	return int(fromEnv(t, 0, name, uint64(quick)))
 }
 
 // keep makes a directory that stays if the test fails.
@@ -61,45 +73,64 @@ func between(rng *rand.Rand, low, high time.Duration) time.Duration {
 // perCycle bounds one cycle, for a server that hangs.
 const perCycle = time.Minute
 
-// A server that is killed at any moment loses nothing that it acknowledged, does
-// nothing by half, and does what is repeated once.
+// F1: the reference server that is killed at any moment loses nothing that it
+// acknowledged, does nothing by half, and does what is repeated once.
 func TestKilledServerKeepsItsWord(t *testing.T) {
-	cycles := int(fromEnv(t, uint64(max(0, *cyclesFlag)), "FAULT_CYCLES", 20))
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) { killServer(t, kind) })
+	}
+}
+
+func killServer(t *testing.T, kind string) {
+	cycles := int(fromEnv(t, uint64(max(0, *cyclesFlag)), "FAULT_CYCLES", 10))
 	seed := fromEnv(t, *seedFlag, "FAULT_SEED", rand.Uint64N(1<<32))
 	t.Logf("FAULT_SEED=%d FAULT_CYCLES=%d", seed, cycles)
 	rng := rand.New(rand.NewPCG(seed, 1<<32))
 
 	binary, dir, address := build(t), keep(t), freePort(t)
-	base, path := "http://"+address, filepath.Join(dir, "fault.db")
+	place := newPlace(t, options{kind: kind}, dir, seed)
+	dsn := place.forNode(0)
+	base := "http://" + address
 	journal, err := os.Create(filepath.Join(dir, "history.jsonl"))
 	require.NoError(t, err)
 	defer func() { _ = journal.Close() }()
 
-	c := hireOver(t, binary, dir, address, seed, newHistory(journal))
-	type try struct {
-		message string
-		n       int
-	}
-	flying := map[try]bool{}  // deliveries that were under way at some kill
-	kills := map[string]int{} // how often a message was
-	var startKills int
-	var down time.Duration
+	c := hireOver(t, binary, dir, address, dsn, seed, newHistory(journal))
+	row := rowOf("F1 SIGKILL of refserver, " + kind)
+	flying := map[flight]bool{} // deliveries that were under way at some kill
+	kills := map[string]int{}   // how often a message was
 	look := func() *snapshot {
 		t.Helper()
-		db, err := openCopy(path, dir)
+		place.settled(t, 0)
+		store, done := place.open(t, false)
+		defer done()
+		ring := readKeyring(t, filepath.Join(dir, "fault.keyring"))
+		report, err := verify.Check(t.Context(), store, verify.Options{Keyring: ring, Now: time.Now()})
 		require.NoError(t, err)
-		defer func() { require.NoError(t, db.Close()) }()
-		found, err := Check(t.Context(), db, readKeyring(t, filepath.Join(dir, "fault.keyring")))
-		require.NoError(t, err)
+		found := report.Violations
+		if kind == onSQLite {
+			db, err := openCopy(place.path, dir)
+			require.NoError(t, err)
+			defer func() { require.NoError(t, db.Close()) }()
+			found, err = Check(t.Context(), db, ring) // and the server's own tables
+			require.NoError(t, err)
+		} else {
+			db, err := database.Open(t.Context(), place.dsn.String(), database.Options{AllowUnsafe: true})
+			require.NoError(t, err)
+			defer func() { require.NoError(t, db.Close()) }()
+			own, err := ownverify.Check(t.Context(), db, time.Now())
+			require.NoError(t, err)
+			found = append(found, own...)
+		}
 		for _, v := range found {
 			c.history.fault("%s", v)
 		}
-		s, err := readSnapshot(t.Context(), db)
+		s, err := readSnapshot(t.Context(), store, true)
 		require.NoError(t, err)
 		compare(c.history, c.offices, c.hands, s)
 		for id, n := range s.leased {
-			if !flying[try{id, n}] {
-				flying[try{id, n}] = true
+			if !flying[flight{id, n}] {
+				flying[flight{id, n}] = true
 				kills[id]++
 			}
 		}
@@ -108,22 +139,24 @@ func TestKilledServerKeepsItsWord(t *testing.T) {
 				c.history.fault("message %s was tried %d times, and was under way at %d kills", id, n, under)
 			}
 		}
+		row.cycles++
 		return s
 	}
 
+	killed := time.Time{}
 	for cycle := range cycles {
 		c.history.cycle = cycle + 1
 		ctx, cancel := context.WithTimeout(t.Context(), perCycle)
 		if rng.IntN(4) == 0 { // also while it starts
-			p := launch(t, binary, dir, address)
+			p := launch(t, binary, dir, address, dsn)
 			time.Sleep(between(rng, 0, 120*time.Millisecond))
 			p.kill()
-			startKills++
 		}
-		from := time.Now()
-		p := launch(t, binary, dir, address)
+		p := launch(t, binary, dir, address, dsn)
 		require.NoError(t, p.ready(ctx, base))
-		down += time.Since(from)
+		if !killed.IsZero() {
+			row.recovered(time.Since(killed))
+		}
 		c.newPINs(t)
 
 		var hands sync.WaitGroup
@@ -144,19 +177,18 @@ func TestKilledServerKeepsItsWord(t *testing.T) {
 		look()
 		cancel()
 		if c.tell(t); t.Failed() {
-			break
+			row.wrong += len(c.history.wrong)
+			return
 		}
+		killed = time.Now() // the look is no part of coming back
 	}
 
-	if !t.Failed() {
-		c.history.cycle = cycles + 1
-		last(t, c, binary, dir, address, look)
-		c.tell(t)
-	}
+	c.history.cycle = cycles + 1
+	s := last(t, c, binary, dir, address, dsn, place, look)
+	c.tell(t)
 	h := c.history
-	t.Logf("%d kills under load and %d at the start, mean start %v", h.cycle-1, startKills, (down / time.Duration(max(1, h.cycle-1))).Round(time.Millisecond))
-	t.Logf("%d acknowledged, %d looked, %d unknown of which %d had happened, %d found nobody, %d were to come again, %d wrong",
-		h.count[acknowledged], h.count[looked], h.count[unknown], h.found, h.count[unsent], h.count[busy], len(h.wrong))
+	row.acked, row.unknown, row.happened, row.events = h.count[acknowledged], h.count[unknown], h.found, s.journal
+	t.Log(row)
 	t.Logf("%d deliveries were under way at a kill", len(flying))
 	t.Log(h.opNames())
 }
@@ -177,11 +209,11 @@ func (c *crew) newPINs(t *testing.T) {
 }
 
 // hireOver makes the sites over a server that runs for that only.
-func hireOver(t *testing.T, binary, dir, address string, seed uint64, h *history) *crew {
+func hireOver(t *testing.T, binary, dir, address, database string, seed uint64, h *history) *crew {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), perCycle)
 	defer cancel()
-	p := launch(t, binary, dir, address)
+	p := launch(t, binary, dir, address, database)
 	require.NoError(t, p.ready(ctx, "http://"+address))
 	c := hire(t, "http://"+address, seed, h)
 	require.NoError(t, p.stop())
@@ -190,18 +222,21 @@ func hireOver(t *testing.T, binary, dir, address string, seed uint64, h *history
 
 // last repeats what has no answer yet, lets the leases of the dead run out,
 // waits until every mail is delivered, and stops the server in good order.
-func last(t *testing.T, c *crew, binary, dir, address string, look func() *snapshot) {
+func last(t *testing.T, c *crew, binary, dir, address, database string, place *place, look func() *snapshot) *snapshot {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*perCycle)
 	defer cancel()
-	db, err := sql.Open("sqlite", filepath.Join(dir, "fault.db"))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
+	store, done := place.openToWrite(t)
 	// As if the time of a lease had passed.
-	_, err = db.Exec(`UPDATE enroll_messages SET lease_until = 1 WHERE lease_until <> 0`)
+	err := store.Update(ctx, func(ctx context.Context, tx enrollment.Tx) error {
+		q, _ := sqlstore.Conn(tx)
+		_, err := q.Exec(ctx, store.Render(`UPDATE @messages SET lease_until = 1 WHERE lease_until <> 0`))
+		return err
+	})
 	require.NoError(t, err)
+	done()
 
-	p := launch(t, binary, dir, address)
+	p := launch(t, binary, dir, address, database)
 	require.NoError(t, p.ready(ctx, "http://"+address))
 	c.newPINs(t)
 	for _, hand := range c.hands {
@@ -209,25 +244,32 @@ func last(t *testing.T, c *crew, binary, dir, address string, look func() *snaps
 			hand.work(1)
 		}
 	}
-	for left := 1; left > 0 && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
-		require.NoError(t, db.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM enroll_messages WHERE status = 'waiting')
-			+ (SELECT count(*) FROM enroll_events WHERE site_seq = 0)`).Scan(&left))
+	var s *snapshot
+	for {
+		store, done := place.open(t, true)
+		s, err = readSnapshot(ctx, store, true)
+		done()
+		require.NoError(t, err, "the outbox is not drained")
+		if s.waiting == 0 && s.unnumbered == 0 {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
-	require.NoError(t, ctx.Err(), "the outbox is not drained")
 	for _, o := range c.offices {
-		require.NoError(t, follow(ctx, "http://"+address, o, db))
+		require.NoError(t, follow("http://"+address, o, s.siteEvents[o.id]))
 	}
 	for _, hand := range c.hands {
 		hand.http.CloseIdleConnections()
 	}
 	require.NoError(t, p.stop(), "a server that is asked to stop stops without an error")
-	s := look()
+	s = look()
 	require.Zero(t, s.waiting)
+	return s
 }
 
 // follow reads a site's events as an embedder does, page by page, and finds
 // every one of them once, each subject's in its order.
-func follow(ctx context.Context, base string, o *office, db *sql.DB) error {
+func follow(base string, o *office, stored int) error {
 	boss := &hand{base: base, http: client(), office: o}
 	seen := map[string]int64{}
 	total := 0
@@ -259,12 +301,10 @@ func follow(ctx context.Context, base string, o *office, db *sql.DB) error {
 		}
 		after = page.After
 	}
-	var stored int
-	err := db.QueryRowContext(ctx, `SELECT count(*) FROM enroll_events WHERE site = ?`, o.id).Scan(&stored)
-	if err == nil && stored != total {
-		err = fmt.Errorf("the API tells %d events of %d", total, stored)
+	if stored != total {
+		return fmt.Errorf("the API tells %d events of %d", total, stored)
 	}
-	return err
+	return nil
 }
 
 // A server that is killed during its very first start starts the next time.
@@ -276,10 +316,11 @@ func TestKilledFirstStartLeavesNothingHalf(t *testing.T) {
 	for range 12 {
 		ctx, cancel := context.WithTimeout(t.Context(), perCycle)
 		dir := keep(t)
-		p := launch(t, binary, dir, address)
+		database := "sqlite:" + filepath.Join(dir, "fault.db")
+		p := launch(t, binary, dir, address, database)
 		time.Sleep(between(rng, 5*time.Millisecond, 120*time.Millisecond))
 		p.kill()
-		p = launch(t, binary, dir, address)
+		p = launch(t, binary, dir, address, database)
 		require.NoError(t, p.ready(ctx, "http://"+address))
 		boss := &hand{base: "http://" + address, http: client(), office: &office{token: adminToken}}
 		a, err := boss.send(boss.admin(http.MethodGet, "/site", nil))

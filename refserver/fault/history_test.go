@@ -26,7 +26,6 @@ type outcome string
 const (
 	acknowledged outcome = "ok"       // answered as foreseen, and it changed something
 	looked       outcome = "looked"   // answered as foreseen, and it changes nothing
-	busy         outcome = "busy"     // asked to come again, so it changed nothing
 	unsent       outcome = "unsent"   // nobody was there to take it
 	unknown      outcome = "unknown"  // sent and not answered
 	unforeseen   outcome = "unwanted" // answered in another way
@@ -41,7 +40,10 @@ type history struct {
 	count map[outcome]int
 	ops   map[string]int // acknowledged, by name
 	found int            // unknown ones that had happened
-	wrong []string       // what no client should ever see, and what is lost or there twice
+
+	unavailable int      // of the unknown ones, those answered 503
+	lossy       bool     // a unit that follows an answer may be lost, and nobody is told
+	wrong       []string // what no client should ever see, and what is lost or there twice
 }
 
 func newHistory(out io.Writer) *history {
@@ -64,6 +66,13 @@ func (h *history) note(hand int, o *op, result outcome, status int, from time.Ti
 	if err != nil {
 		h.wrong = append(h.wrong, "history: "+err.Error())
 	}
+}
+
+// refused counts an answer of 503.
+func (h *history) refused() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.unavailable++
 }
 
 // fault notes what must not be.

@@ -56,6 +56,7 @@ type op struct {
 	apply    func(a *answer, s *snapshot) error
 	agree    func(a *answer) error  // compares an answer with the model; may be nil
 	found    func(s *snapshot) bool // whether it happened, where no answer came
+	booked   func(s *snapshot)      // what it may have cost, happened or not; may be nil
 	once     bool                   // sent again, it would happen again
 	happened bool
 }
@@ -69,6 +70,10 @@ type hand struct {
 	http    *http.Client
 	office  *office
 	history *history
+
+	others   []string    // nodes to go to where nobody takes the connection
+	stranger bool        // it wonders at nothing
+	enough   func() bool // whether to stop between two requests; nil: never
 
 	people  []*person
 	invs    []*inv
@@ -115,6 +120,7 @@ type phone struct {
 // office is one site.
 type office struct {
 	id, token string
+	told      bool // its server makes up users from their names
 
 	mu     sync.Mutex
 	shared map[string]map[string]string // of the shared users, the invitations and what each replaced
@@ -123,7 +129,7 @@ type office struct {
 	target            string // its invitation
 	targetEmail       string
 	generation        int
-	base, told, maybe int // tries found at the last look, refused since, without an answer since
+	base, sure, maybe int // tries found at the last look, refused since, without an answer since
 }
 
 func (h *hand) send(c call) (*answer, error) {
@@ -167,7 +173,7 @@ func (h *hand) send(c call) (*answer, error) {
 
 // work does one thing after the other until limit, or until nobody answers.
 func (h *hand) work(limit int) {
-	for n := 0; (limit == 0 || n < limit) && !h.broken; n++ {
+	for n := 0; (limit == 0 || n < limit) && !h.broken && (h.enough == nil || !h.enough()); n++ {
 		o := h.pending
 		if o == nil {
 			o = h.choose()
@@ -178,12 +184,18 @@ func (h *hand) work(limit int) {
 	}
 }
 
+// errUnavailable is a server that says that it cannot say.
+var errUnavailable = errors.New("503")
+
 func (h *hand) do(o *op) (answered bool) {
 	from := time.Now()
 	a, err := h.send(o.call)
-	for tries := 0; err == nil && a.status == http.StatusServiceUnavailable && tries < 5; tries++ {
-		h.history.note(h.n, o, busy, a.status, from) // nothing was done
+	for n := 0; n < len(h.others) && errors.Is(err, syscall.ECONNREFUSED); n++ {
+		h.base = h.others[(slices.Index(h.others, h.base)+1)%len(h.others)]
 		a, err = h.send(o.call)
+	}
+	if err == nil && a.status == http.StatusServiceUnavailable {
+		err = errUnavailable // it may have happened: the answer to a commit may be lost
 	}
 	if err != nil {
 		if errors.Is(err, syscall.ECONNREFUSED) {
@@ -191,6 +203,9 @@ func (h *hand) do(o *op) (answered bool) {
 			return false
 		}
 		h.history.note(h.n, o, unknown, 0, from)
+		if errors.Is(err, errUnavailable) {
+			h.history.refused()
+		}
 		if o.apply != nil {
 			h.pending = o
 		}
@@ -203,6 +218,9 @@ func (h *hand) do(o *op) (answered bool) {
 	}
 	fail := func(err error) {
 		h.history.note(h.n, o, unforeseen, a.status, from)
+		if h.stranger {
+			return
+		}
 		h.history.fault("hand %d: %s %s (repeated: %t): %v", h.n, o.name, o.about, o.happened, err)
 		h.broken = true // its model is worth nothing any more
 	}
@@ -246,6 +264,9 @@ func (h *hand) resolve(s *snapshot) {
 			h.broken = true
 		}
 	}
+	if o.booked != nil {
+		o.booked(s)
+	}
 	if o.once {
 		h.pending = nil
 	}
@@ -260,11 +281,13 @@ func (h *hand) choose() *op {
 	var list []choice
 	add := func(weight int, make func() *op) { list = append(list, choice{weight, make}) }
 
-	if len(h.people) < 3 {
-		return h.createUser()
-	}
-	if len(h.people) < 30 {
-		add(4, h.createUser)
+	if !h.office.told {
+		if len(h.people) < 3 {
+			return h.createUser()
+		}
+		if len(h.people) < 30 {
+			add(4, h.createUser)
+		}
 	}
 	add(8, h.invite)
 	add(3, h.inviteShared)
@@ -287,6 +310,7 @@ func (h *hand) choose() *op {
 	}
 	if i := pick(h.rng, h.invs, func(i *inv) bool { return i.active() && i.token != "" && !i.accepted }); i != nil {
 		add(4, func() *op { return h.accept(i) })
+		add(4, func() *op { return h.fetch(i) })
 	}
 	if i := pick(h.rng, h.invs, func(i *inv) bool { return i.active() && i.token != "" }); i != nil {
 		add(10, func() *op { return h.enroll(i, nil) })
@@ -570,6 +594,11 @@ func (h *hand) accept(i *inv) *op {
 	}
 }
 
+// fetch is what a mail scanner does. It changes nothing that a hand knows of.
+func (h *hand) fetch(i *inv) *op {
+	return &op{name: "fetch", about: i.id, want: []int{200}, call: call{method: "GET", path: "/i/" + i.token}}
+}
+
 // guess tries a wrong PIN.
 func (h *hand) guess(i *inv) *op {
 	wrong := fmt.Sprintf("%08d", h.rng.IntN(100_000_000))
@@ -616,15 +645,13 @@ func (h *hand) enroll(i *inv, p *phone) *op {
 	}
 	o.apply = func(a *answer, s *snapshot) error { return h.enrolled(p, i, c, id, a, s) }
 	o.agree = func(a *answer) error { return h.sameDevice(p, a) }
-	o.found = func(s *snapshot) bool {
-		if s.enrolled[i.person.user+"/"+id] != "" {
-			return true
-		}
-		// Between the two units a try is spent and nobody was compared with it.
-		if n := s.triesOf(h.office.id, i.id, i.generation); byPIN && n == i.tries+1 {
+	o.found = func(s *snapshot) bool { return s.enrolled[i.person.user+"/"+id] != "" }
+	generation := i.generation
+	o.booked = func(s *snapshot) {
+		// Between the two units a try is spent and not yet given back.
+		if n := s.triesOf(h.office.id, i.id, generation); byPIN && i.generation == generation && n == i.tries+1 {
 			i.tries = n
 		}
-		return false
 	}
 	return o
 }
@@ -894,7 +921,7 @@ func (h *hand) guessShared() *op {
 	return &op{
 		name: "wrong PIN shared", about: h.office.target, want: []int{401}, once: true,
 		call:  h.enrollment(object{"type": "pin", "email": h.office.targetEmail, "pin": fmt.Sprintf("%012d", h.rng.Int64N(1e12))}, h.fresh("guess"), "none"),
-		apply: func(*answer, *snapshot) error { count(&h.office.told); return nil },
+		apply: func(*answer, *snapshot) error { count(&h.office.sure); return nil },
 		found: func(*snapshot) bool { count(&h.office.maybe); return false },
 	}
 }

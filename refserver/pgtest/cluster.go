@@ -148,10 +148,13 @@ func (c *Cluster) end(signal syscall.Signal, group bool) error {
 		return nil
 	}
 	pid := c.server.Process.Pid
+	var err error
 	if group {
-		pid = -pid
+		err = killTree(pid)
+	} else {
+		err = syscall.Kill(pid, signal)
 	}
-	if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+	if err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("pgtest: %w", err)
 	}
 	select {

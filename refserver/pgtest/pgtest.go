@@ -29,8 +29,13 @@ var shared struct {
 	mu      sync.Mutex
 }
 
-// Main runs the tests of a package that uses [DSN] and stops the server.
-func Main(m *testing.M) {
+// Main runs the tests of a package that uses [DSN], stops the server, and ends
+// the program.
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is [Main] for a TestMain that has more to do in the end. It returns the
+// program's exit code.
+func Run(m *testing.M) int {
 	code := m.Run()
 	if c := shared.cluster; c != nil {
 		if err := errors.Join(c.Stop(), os.RemoveAll(c.dir)); err != nil {
@@ -38,7 +43,7 @@ func Main(m *testing.M) {
 			code = max(code, 1)
 		}
 	}
-	os.Exit(code)
+	return code
 }
 
 // DSN returns an empty database for one test, dropped after it. The package's

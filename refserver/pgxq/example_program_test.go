@@ -33,5 +33,9 @@ func TestTheExamplesAdapterIsACopyOfThisPackage(t *testing.T) {
 		require.True(t, ok)
 		return after
 	}
-	require.Equal(t, code("pgxq.go"), code(example+"/adapter.go"))
+	for ours, copied := range map[string]string{
+		"pgxq.go": "adapter.go", "pipeline.go": "adapter_pipeline.go", "transaction.go": "adapter_transaction.go",
+	} {
+		require.Equal(t, code(ours), code(example+"/"+copied))
+	}
 }

@@ -16,32 +16,12 @@ import (
 func New(pool *pgxpool.Pool) sqlstore.Database { return database{querier{pool}, pool} }
 
 // Tx adapts a transaction of the embedder for sqlstore.InTx.
-func Tx(tx pgx.Tx) sqlstore.Querier { return querier{tx} }
+func Tx(tx pgx.Tx) sqlstore.Querier { return &pipeline{querier: querier{tx}, sender: tx} }
 
 type database struct {
 	querier
 	pool *pgxpool.Pool
 }
-
-func (d database) Begin(ctx context.Context, opts sqlstore.BeginOptions) (sqlstore.Tx, error) {
-	how := pgx.TxOptions{IsoLevel: pgx.ReadCommitted, BeginQuery: opts.Statement}
-	if opts.ReadOnly {
-		how.IsoLevel, how.AccessMode = pgx.RepeatableRead, pgx.ReadOnly
-	}
-	tx, err := d.pool.BeginTx(ctx, how)
-	if err != nil {
-		return nil, err
-	}
-	return transaction{querier{tx}, tx}, nil
-}
-
-type transaction struct {
-	querier
-	tx pgx.Tx
-}
-
-func (t transaction) Commit(ctx context.Context) error   { return t.tx.Commit(ctx) }
-func (t transaction) Rollback(ctx context.Context) error { return t.tx.Rollback(ctx) }
 
 // querier is whatever of pgx runs statements.
 type querier struct {

@@ -105,6 +105,18 @@ func TestAStatementOfTheEmbeddersThatFailsFailsTheUnit(t *testing.T) {
 				return nil // as if nothing had happened
 			})
 			require.Error(t, err)
+			err = store.Update(ctx, func(ctx context.Context, tx enrollment.Tx) error {
+				q, ok := sqlstore.Conn(tx)
+				require.True(t, ok)
+				_, err := q.Exec(ctx, "SELECT 1")
+				require.NoError(t, err)
+				rows, err := q.Query(ctx, "SELECT 1/(2-n) FROM generate_series(1, 3) AS n") // not the first row
+				if err == nil {
+					rows.Close() // nobody asked how it went
+				}
+				return nil
+			})
+			require.ErrorContains(t, err, "division by zero")
 		})
 	}
 }

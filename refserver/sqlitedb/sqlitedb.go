@@ -12,13 +12,13 @@ import (
 	"os"
 	"path/filepath"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // also the driver "sqlite"
 )
 
 // DB is an open file. Close releases it for another server.
 type DB struct {
 	*sql.DB
-	lock *os.File
+	lock *os.File // nil: opened beside a server
 }
 
 // pragmas are what every connection is opened with; the comment of package
@@ -48,8 +48,49 @@ func Open(path string) (*DB, error) {
 	return &DB{db, lock}, nil
 }
 
+// OpenBeside opens a file that is there without taking it from a server that has
+// it open, for an operator's commands: SQLite's own locks keep their writes apart.
+func OpenBeside(path string) (*DB, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("sqlitedb: %w", err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("sqlitedb: %w", err)
+	}
+	db, err := open(path)
+	if err != nil {
+		return nil, fmt.Errorf("sqlitedb: open %s: %w", path, err)
+	}
+	return &DB{db, nil}, nil
+}
+
+// OpenReadOnly opens a file that is there for looking at it, also while a server
+// has it open.
+func OpenReadOnly(path string) (*DB, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("sqlitedb: %w", err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("sqlitedb: %w", err)
+	}
+	q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)", "query_only(1)"}}
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
+	if err != nil {
+		return nil, fmt.Errorf("sqlitedb: open %s: %w", path, err)
+	}
+	if err := db.PingContext(context.Background()); err != nil {
+		return nil, errors.Join(fmt.Errorf("sqlitedb: open %s: %w", path, err), db.Close())
+	}
+	return &DB{db, nil}, nil
+}
+
 // Close closes the database and releases the file.
 func (db *DB) Close() error {
+	if db.lock == nil {
+		return db.DB.Close()
+	}
 	return errors.Join(db.DB.Close(), db.lock.Close())
 }
 
@@ -64,10 +105,11 @@ func open(path string) (*sql.DB, error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite", dsn(path))
+	connector, err := sqlite.NewConnector(dsn(path))
 	if err != nil {
 		return nil, err
 	}
+	db := sql.OpenDB(keeping{connector})
 	if err := check(context.Background(), db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

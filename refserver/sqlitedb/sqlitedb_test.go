@@ -19,8 +19,6 @@ import (
 	"example.com/enrollkit/refserver/sqlitedb"
 )
 
-var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

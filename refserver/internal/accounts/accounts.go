@@ -8,26 +8,28 @@ package accounts
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
-	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
 
 	"example.com/enrollkit/enrollment"
+	"example.com/enrollkit/refserver/internal/database"
 )
 
 // Accounts are the tables. Make them with [Open]. They are safe for concurrent
-// use by one process, which answers for sites from memory.
+// use. Sites are answered for from memory; Run brings what other nodes changed.
 type Accounts struct {
-	db     *sql.DB
+	db     *database.DB
 	public *url.URL
 
-	mu    sync.RWMutex
-	sites map[string]Site
-	order []string // of the sites, oldest first
+	loading  sync.Mutex // held by whoever reads sites
+	mu       sync.RWMutex
+	sites    map[string]Site
+	order    []string // of the sites, oldest first
+	revision int64    // of the sites in memory
 }
 
 var (
@@ -36,103 +38,44 @@ var (
 	_ enrollment.Administrators = (*Accounts)(nil)
 )
 
-// Open migrates the tables and reads the sites. public is where all sites
-// answer.
-func Open(ctx context.Context, db *sql.DB, public *url.URL) (*Accounts, error) {
+// Open reads the sites. The tables are there. public is where all sites answer.
+func Open(ctx context.Context, db *database.DB, public *url.URL) (*Accounts, error) {
 	a := &Accounts{db: db, public: public, sites: map[string]Site{}}
-	if err := a.migrate(ctx); err != nil {
-		return nil, fmt.Errorf("accounts: migrate: %w", err)
-	}
-	if err := a.loadSites(ctx); err != nil {
+	if err := a.Reload(ctx); err != nil {
 		return nil, fmt.Errorf("accounts: read sites: %w", err)
 	}
 	return a, nil
 }
 
-// migrations are run once each, in order.
-var migrations = []string{`
-CREATE TABLE ref_sites (
-	id TEXT PRIMARY KEY, name TEXT NOT NULL, settings TEXT NOT NULL, created_at INTEGER NOT NULL
-);
-CREATE TABLE ref_admins (
-	site TEXT NOT NULL REFERENCES ref_sites (id), id TEXT NOT NULL,
-	name TEXT NOT NULL, email TEXT NOT NULL, email_key TEXT NOT NULL, created_at INTEGER NOT NULL,
-	PRIMARY KEY (site, id), UNIQUE (site, email_key)
-);
-CREATE TABLE ref_tokens (
-	hash BLOB PRIMARY KEY, site TEXT NOT NULL, admin TEXT NOT NULL, source TEXT NOT NULL, created_at INTEGER NOT NULL,
-	FOREIGN KEY (site, admin) REFERENCES ref_admins (site, id)
-);
-CREATE TABLE ref_sessions (
-	hash BLOB PRIMARY KEY, token BLOB NOT NULL REFERENCES ref_tokens (hash) ON DELETE CASCADE,
-	created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL
-);
-CREATE INDEX ref_sessions_expires ON ref_sessions (expires_at);
-CREATE INDEX ref_sessions_token ON ref_sessions (token);
-CREATE TABLE ref_users (
-	site TEXT NOT NULL REFERENCES ref_sites (id), id TEXT NOT NULL,
-	name TEXT NOT NULL, sort_name TEXT NOT NULL, email TEXT NOT NULL, email_key TEXT NOT NULL,
-	language TEXT NOT NULL, external_id TEXT NOT NULL, created_at INTEGER NOT NULL,
-	PRIMARY KEY (site, id)
-);
-CREATE INDEX ref_users_name ON ref_users (site, sort_name, id);
-CREATE INDEX ref_users_email ON ref_users (email_key) WHERE email_key <> '';
-CREATE UNIQUE INDEX ref_users_external ON ref_users (site, external_id) WHERE external_id <> '';
-`, `
-CREATE TABLE ref_keys (
-	site TEXT NOT NULL, key TEXT NOT NULL, fingerprint BLOB NOT NULL, user TEXT NOT NULL, at INTEGER NOT NULL,
-	PRIMARY KEY (site, key)
-);
-CREATE INDEX ref_keys_at ON ref_keys (at);
-`, `
-CREATE INDEX ref_users_site_email ON ref_users (site, email_key) WHERE email_key <> ''
-`}
+// reloadEvery is how old a site in memory may be at most, beside what it takes
+// to read it.
+const reloadEvery = time.Second
 
-func (a *Accounts) migrate(ctx context.Context) error {
-	return a.update(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS ref_version (version INTEGER NOT NULL)`); err != nil {
-			return err
-		}
-		var have int
-		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM ref_version`).Scan(&have); err != nil {
-			return err
-		}
-		if have > len(migrations) {
-			return fmt.Errorf("the database is at version %d, newer than this program, which knows %d", have, len(migrations))
-		}
-		for i := have; i < len(migrations); i++ {
-			for statement := range strings.SplitSeq(migrations[i], ";\n") {
-				if strings.TrimSpace(statement) == "" {
-					continue
-				}
-				if _, err := tx.ExecContext(ctx, statement); err != nil {
-					return err
-				}
-			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO ref_version VALUES (?)`, i+1); err != nil {
-				return err
-			}
-		}
+// Run reads what other nodes changed of sites until ctx ends: at once when told,
+// and every second in any case.
+func (a *Accounts) Run(ctx context.Context, log *slog.Logger) error {
+	if !a.db.Shared() {
+		<-ctx.Done()
 		return nil
-	})
-}
-
-// Ping reports whether the tables answer.
-func (a *Accounts) Ping(ctx context.Context) error {
-	var version int
-	return a.db.QueryRowContext(ctx, `SELECT max(version) FROM ref_version`).Scan(&version)
-}
-
-// update runs fn in one transaction.
-func (a *Accounts) update(ctx context.Context, fn func(*sql.Tx) error) error {
-	tx, err := a.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
 	}
-	if err := fn(tx); err != nil {
-		return errors.Join(err, tx.Rollback())
+	changed, stop := a.db.Signals.Watch(database.Sites)
+	defer stop()
+	again := time.NewTicker(reloadEvery)
+	defer again.Stop()
+	failed := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-again.C:
+		}
+		err := a.Reload(ctx)
+		if err != nil && !failed && ctx.Err() == nil {
+			log.WarnContext(ctx, "accounts: sites cannot be read; those in memory apply", "error", err)
+		}
+		failed = err != nil
 	}
-	return tx.Commit()
 }
 
 // newID mints an id that is never guessed or used again.
@@ -141,11 +84,3 @@ func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) 
 func micros(t time.Time) int64 { return t.UnixMicro() }
 
 func fromMicros(n int64) time.Time { return time.UnixMicro(n).UTC() }
-
-// notFound turns the driver's word for "no row" into the Service's.
-func notFound(err error) error {
-	if errors.Is(err, sql.ErrNoRows) {
-		return enrollment.ErrNotFound
-	}
-	return err
-}

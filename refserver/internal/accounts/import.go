@@ -2,11 +2,12 @@ package accounts
 
 import (
 	"context"
-	"database/sql"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
 
+	"example.com/enrollkit/refserver/internal/database"
 	"example.com/enrollkit/refserver/internal/usercsv"
 )
 
@@ -72,40 +73,52 @@ type Import struct {
 	File   usercsv.File
 	DryRun bool // only tell what would be done
 	From   int  // how many rows were done before
-	// Each is called in the transaction of each chunk. In a dry run it may only
-	// write if Record says so.
-	Each   func(tx *sql.Tx, results []ImportResult) error
+	// Each is called in the unit of each lot, again if that runs again. In a
+	// dry run it may only write if Record says so.
+	Each   func(ctx context.Context, c database.Conn, results []ImportResult) error
 	Record bool
+	Done   func() // called after the commit of each lot; nil: nobody wants to know
 }
 
 // ImportUsers adds and changes users, some rows at a time, each lot in a
-// transaction of its own. A row is about the user with its external id, or else
+// unit of its own. A row is about the user with its external id, or else
 // with its e-mail address, or else about a new one. A column that is absent
 // leaves what users have; an empty cell empties it. What is wrong with a row is
 // in its result and keeps no other row back.
 func (a *Accounts) ImportUsers(ctx context.Context, im Import) error {
 	rows := readRows(im.File)
-	work := importer{site: im.Site, dry: im.DryRun, moved: map[string]string{}}
+	work := importer{site: im.Site, dry: im.DryRun, moved: map[string]string{}, lot: map[string]string{}}
 	reads := im.DryRun && !im.Record
 	for lot := range slices.Chunk(rows[min(im.From, len(rows)):], importChunk) {
-		run := a.update
+		run := a.db.Update
 		if reads {
-			run = a.view
+			run = a.db.View
 		}
 		began := time.Now()
-		err := run(ctx, func(tx *sql.Tx) error {
+		err := run(ctx, func(ctx context.Context, c database.Conn) error {
+			if !reads {
+				// Two lists at once would each add the same person.
+				if err := c.Hold(ctx, "users of "+im.Site); err != nil {
+					return err
+				}
+			}
+			clear(work.lot) // again, if this runs again
 			results := make([]ImportResult, 0, len(lot))
 			for _, row := range lot {
-				result, err := work.row(ctx, tx, row)
+				result, err := work.row(ctx, c, row)
 				if err != nil {
 					return err
 				}
 				results = append(results, result)
 			}
-			return im.Each(tx, results)
+			return im.Each(ctx, c, results)
 		})
 		if err != nil {
 			return err
+		}
+		maps.Copy(work.moved, work.lot)
+		if im.Done != nil {
+			im.Done()
 		}
 		if !reads {
 			// Whoever waits for the one writer of SQLite asks again from time to
@@ -114,16 +127,6 @@ func (a *Accounts) ImportUsers(ctx context.Context, im Import) error {
 		}
 	}
 	return nil
-}
-
-// view runs fn in a transaction that writes nothing.
-func (a *Accounts) view(ctx context.Context, fn func(*sql.Tx) error) error {
-	tx, err := a.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }()
-	return fn(tx)
 }
 
 // importRow is one row, read.
@@ -178,9 +181,10 @@ type importer struct {
 	site  string
 	dry   bool
 	moved map[string]string // by user: the address that a row gave
+	lot   map[string]string // the same of the lot under way
 }
 
-func (im *importer) row(ctx context.Context, tx *sql.Tx, row importRow) (ImportResult, error) {
+func (im *importer) row(ctx context.Context, c database.Conn, row importRow) (ImportResult, error) {
 	result := ImportResult{Row: row.n, Action: Refused, Errors: []ImportError{}}
 	refuse := func(wrong fields) (ImportResult, error) {
 		for _, f := range wrong {
@@ -191,7 +195,7 @@ func (im *importer) row(ctx context.Context, tx *sql.Tx, row importRow) (ImportR
 	if len(row.wrong) > 0 {
 		return refuse(row.wrong)
 	}
-	old, wrong, err := im.find(ctx, tx, row)
+	old, wrong, err := im.find(ctx, c, row)
 	if err != nil || len(wrong) > 0 {
 		if err != nil {
 			return result, err
@@ -211,7 +215,7 @@ func (im *importer) row(ctx context.Context, tx *sql.Tx, row importRow) (ImportR
 		return result, nil
 	default:
 		result.Action = Updated
-		im.moved[old.ID] = key
+		im.lot[old.ID] = key
 	}
 	if im.dry {
 		return result, nil
@@ -219,14 +223,14 @@ func (im *importer) row(ctx context.Context, tx *sql.Tx, row importRow) (ImportR
 	if old.ID == "" {
 		u.ID, u.CreatedAt = newID("u_"), fromMicros(micros(time.Now()))
 		result.User = u.ID
-		return result, insertUser(ctx, tx, im.site, u, key)
+		return result, insertUser(ctx, c, im.site, u, key)
 	}
-	return result, updateUser(ctx, tx, im.site, u, key)
+	return result, updateUser(ctx, c, im.site, u, key)
 }
 
 // find returns whom a row is about, nobody if it is a new user, and refuses a
 // row whose id and address point to two people.
-func (im *importer) find(ctx context.Context, tx *sql.Tx, row importRow) (User, fields, error) {
+func (im *importer) find(ctx context.Context, c database.Conn, row importRow) (User, fields, error) {
 	var wrong fields
 	var byID User
 	external := ""
@@ -235,7 +239,7 @@ func (im *importer) find(ctx context.Context, tx *sql.Tx, row importRow) (User, 
 		external = given.ExternalID
 	}
 	if external != "" {
-		list, err := queryUsers(ctx, tx, `site = ? AND external_id = ? AND external_id <> ''`, im.site, external)
+		list, err := queryUsers(ctx, c, `site = ? AND external_id = ? AND external_id <> '' LIMIT 3`, im.site, external)
 		if err != nil {
 			return User{}, nil, err
 		}
@@ -246,12 +250,15 @@ func (im *importer) find(ctx context.Context, tx *sql.Tx, row importRow) (User, 
 	if row.key == "" {
 		return byID, nil, nil
 	}
-	holders, err := queryUsers(ctx, tx, `site = ? AND email_key = ? AND email_key <> ''`, im.site, row.key)
+	holders, err := queryUsers(ctx, c, `site = ? AND email_key = ? AND email_key <> '' LIMIT 3`, im.site, row.key)
 	if err != nil {
 		return User{}, nil, err
 	}
 	holders = slices.DeleteFunc(holders, func(u User) bool {
-		key, moved := im.moved[u.ID]
+		key, moved := im.lot[u.ID]
+		if !moved {
+			key, moved = im.moved[u.ID]
+		}
 		return u.ID == byID.ID || moved && key != row.key
 	})
 	switch {
@@ -266,24 +273,6 @@ func (im *importer) find(ctx context.Context, tx *sql.Tx, row importRow) (User, 
 		return User{}, wrong, nil
 	}
 	return holders[0], nil, nil
-}
-
-// queryUsers returns a few users. That a key is not empty has to stand in where,
-// or SQLite does not take the index of those that are not.
-func queryUsers(ctx context.Context, tx *sql.Tx, where string, args ...any) (list []User, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT `+userColumns+` FROM ref_users WHERE `+where+` LIMIT 3`, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		u, err := scanUser(rows)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, u)
-	}
-	return list, rows.Err()
 }
 
 // AllUsers calls each with every user of a site, by name.

@@ -11,6 +11,7 @@ import (
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/device"
 	"example.com/enrollkit/enrollment"
+	"example.com/enrollkit/enrollment/android"
 )
 
 // Settings are what an administrator may set of a site, as they stand on the
@@ -29,6 +30,12 @@ type Agent struct {
 	Package  string `json:"package"`
 	StoreURL string `json:"store_url"`
 	OpenURL  string `json:"open_url"`
+
+	// For Android devices that the agent takes over on their first screen.
+	Component   string `json:"component"`
+	DownloadURL string `json:"download_url"`
+	Certificate string `json:"certificate"`
+	Identifier  string `json:"identifier"`
 }
 
 // Policy are the numbers of a site. In those that can be turned off, 0 does so;
@@ -65,6 +72,55 @@ type Policy struct {
 	UnresponsiveAfterSeconds *int `json:"unresponsive_after_seconds"`
 	LeaveTimeoutSeconds      *int `json:"leave_timeout_seconds"`
 	RenewEverySeconds        *int `json:"renew_every_seconds"`
+
+	// For how many days what is kept; 0: for ever.
+	JournalDays      *int `json:"journal_days"`
+	ObservationsDays *int `json:"observations_days"`
+	TombstonesDays   *int `json:"tombstones_days"`
+	RequestsDays     *int `json:"requests_days"` // never for ever
+}
+
+// day is a day of retention.
+const day = 24 * time.Hour
+
+// retentionFields ties the fields of the wire to those of enrollment.Retention,
+// with what the SDK takes.
+func (p *Policy) retentionFields(r *enrollment.Retention) []struct {
+	name        string
+	wire        **int
+	to          *time.Duration
+	usual       time.Duration
+	least, most int
+	forever     bool
+} {
+	type row = struct {
+		name        string
+		wire        **int
+		to          *time.Duration
+		usual       time.Duration
+		least, most int
+		forever     bool
+	}
+	return []row{
+		{"journal_days", &p.JournalDays, &r.Journal, enrollment.DefaultJournalKept, 30, 3653, true},
+		{"observations_days", &p.ObservationsDays, &r.Observations, enrollment.DefaultObservationsKept, 1, 3653, true},
+		{"tombstones_days", &p.TombstonesDays, &r.Tombstones, enrollment.DefaultTombstonesKept, 30, 3653, true},
+		{"requests_days", &p.RequestsDays, &r.Requests, enrollment.RecordsKept, 1, 30, false},
+	}
+}
+
+// retention returns the retention for the SDK.
+func (p Policy) retention() (r enrollment.Retention) {
+	for _, f := range p.retentionFields(&r) {
+		switch v := *f.wire; {
+		case v == nil:
+		case *v == 0 && f.forever:
+			*f.to = enrollment.Forever
+		default:
+			*f.to = time.Duration(*v) * day
+		}
+	}
+	return r
 }
 
 // credentialFields ties the fields of the wire to those of credentials.Policy.
@@ -147,6 +203,12 @@ func (s Settings) Effective() Settings {
 	orSeconds(&s.Policy.UnresponsiveAfterSeconds, enrollment.DefaultUnresponsiveAfter)
 	orSeconds(&s.Policy.LeaveTimeoutSeconds, enrollment.DefaultLeaveTimeout)
 	orSeconds(&s.Policy.RenewEverySeconds, 0)
+	for _, f := range s.Policy.retentionFields(new(enrollment.Retention)) {
+		if *f.wire == nil {
+			n := int(f.usual / day)
+			*f.wire = &n
+		}
+	}
 	if s.Languages == nil {
 		s.Languages = []string{}
 	}
@@ -168,7 +230,7 @@ func (s Settings) site(id string, public *url.URL) enrollment.Site {
 	out := enrollment.Site{
 		ID: id, Name: s.Name, PublicURL: public, Languages: s.Languages, Support: s.Support,
 		Agents: map[device.Platform]enrollment.Agent{},
-		Policy: enrollment.Policy{Credentials: s.Policy.credentials()},
+		Policy: enrollment.Policy{Credentials: s.Policy.credentials(), Retention: s.Policy.retention()},
 	}
 	for platform, a := range s.Agents {
 		out.Agents[device.Platform(platform)] = enrollment.Agent(a)
@@ -222,9 +284,25 @@ func (s Settings) Validate() error {
 		wrong.text(prefix+"package", a.Package, false)
 		wrong.link(prefix+"store_url", a.StoreURL, true)
 		wrong.link(prefix+"open_url", a.OpenURL, false)
+		wrong.link(prefix+"download_url", a.DownloadURL, true)
+		// What a device would refuse, or worse, take without a word.
+		for field, bad := range map[string]bool{
+			"component":   a.Component != "" && !android.IsComponent(a.Component),
+			"certificate": a.Certificate != "" && !isChecksum(a.Certificate),
+			"identifier":  a.Identifier != "" && !android.IsIdentifier(a.Identifier),
+		} {
+			if bad {
+				wrong.add(prefix+field, "malformed")
+			}
+		}
 	}
 	wrong.policy(s.Policy)
 	return wrong.err()
+}
+
+func isChecksum(s string) bool {
+	_, err := android.ParseChecksum(s)
+	return err == nil
 }
 
 func (f *fields) policy(p Policy) {
@@ -247,6 +325,11 @@ func (f *fields) policy(p Policy) {
 	} {
 		if v != nil && (*v < 1 || *v > maxSeconds) {
 			f.add("policy."+name, "out_of_range")
+		}
+	}
+	for _, row := range p.retentionFields(new(enrollment.Retention)) {
+		if v := *row.wire; v != nil && !(*v == 0 && row.forever) && (*v < row.least || *v > row.most) {
+			f.add("policy."+row.name, "out_of_range")
 		}
 	}
 	if v := p.RenewEverySeconds; v != nil && (*v < 0 || *v > maxSeconds) {

@@ -3,7 +3,6 @@ package accounts
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"iter"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/enrollment"
+	"example.com/enrollkit/refserver/internal/database"
 )
 
 // Site is one tenant.
@@ -20,42 +20,73 @@ type Site struct {
 	CreatedAt time.Time
 }
 
-func (a *Accounts) loadSites(ctx context.Context) error {
-	rows, err := a.db.QueryContext(ctx, `SELECT id, name, settings, created_at FROM ref_sites ORDER BY created_at, id`)
-	if err != nil {
+// Reload reads the sites that changed since it was last called.
+func (a *Accounts) Reload(ctx context.Context) error {
+	// One at a time, or an older answer might come behind a newer one.
+	a.loading.Lock()
+	defer a.loading.Unlock()
+	var changed []Site
+	revision := a.revision
+	err := a.db.Rows(ctx, `SELECT id, name, settings, created_at, revision FROM ref_sites WHERE revision > ? ORDER BY created_at, id`,
+		[]any{a.revision}, func(row database.Scanner) error {
+			var s Site
+			var name, settings string
+			var created, at int64
+			if err := row.Scan(&s.ID, &name, &settings, &created, &at); err != nil {
+				return err
+			}
+			if err := json.Unmarshal([]byte(settings), &s.Settings); err != nil {
+				return err
+			}
+			s.Settings.Name, s.CreatedAt = name, fromMicros(created)
+			changed, revision = append(changed, s), max(revision, at)
+			return nil
+		})
+	if err != nil || len(changed) == 0 {
 		return err
 	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var s Site
-		var name string
-		var settings []byte
-		var created int64
-		if err := rows.Scan(&s.ID, &name, &settings, &created); err != nil {
-			return err
-		}
-		if err := json.Unmarshal(settings, &s.Settings); err != nil {
-			return err
-		}
-		s.Settings.Name, s.CreatedAt = name, fromMicros(created)
-		a.keep(s)
-	}
-	return rows.Err()
-}
-
-// keep notes a site in memory.
-func (a *Accounts) keep(s Site) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, known := a.sites[s.ID]; !known {
-		a.order = append(a.order, s.ID)
+	for _, s := range changed {
+		if _, known := a.sites[s.ID]; !known {
+			a.order = append(a.order, s.ID)
+		}
+		a.sites[s.ID] = s
 	}
-	a.sites[s.ID] = s
+	a.revision = revision
+	slices.SortFunc(a.order, func(x, y string) int {
+		return cmp.Or(a.sites[x].CreatedAt.Compare(a.sites[y].CreatedAt), cmp.Compare(x, y))
+	})
+	return nil
+}
+
+// revise counts a change of a site, and lets no other change of one come between
+// here and the commit: so revisions are seen in order and none is skipped.
+func revise(ctx context.Context, c database.Conn) (n int64, err error) {
+	return n, c.Row(ctx, `UPDATE ref_revisions SET n = n + 1 WHERE name = 'sites' RETURNING n`, nil, &n)
+}
+
+// changed brings a change that is committed into memory, here and elsewhere.
+func (a *Accounts) changed(ctx context.Context) {
+	a.db.Signals.Changed(database.Sites)
+	// What cannot be read now is read by Run.
+	_ = a.Reload(context.WithoutCancel(ctx))
 }
 
 // CreateSite makes a site with one administrator and a token for it. The token
 // is minted unless one is given, and never shown again.
 func (a *Accounts) CreateSite(ctx context.Context, settings Settings, adminEmail string, token Token) (Site, Principal, error) {
+	return a.createSite(ctx, settings, adminEmail, token, false)
+}
+
+// CreateFirst is CreateSite where there is no site yet; of several nodes that
+// start together one makes it, and the others get an error wrapping
+// [enrollment.ErrExists].
+func (a *Accounts) CreateFirst(ctx context.Context, settings Settings, adminEmail string, token Token) (Site, Principal, error) {
+	return a.createSite(ctx, settings, adminEmail, token, true)
+}
+
+func (a *Accounts) createSite(ctx context.Context, settings Settings, adminEmail string, token Token, only bool) (Site, Principal, error) {
 	now := time.Now().UTC()
 	s := Site{ID: newID("site_"), Settings: settings, CreatedAt: now}
 	stored, err := settings.marshal()
@@ -67,21 +98,31 @@ func (a *Accounts) CreateSite(ctx context.Context, settings Settings, adminEmail
 		return Site{}, Principal{}, err
 	}
 	p := Principal{Site: s.ID, Admin: newID("adm_"), Email: adminEmail}
-	err = a.update(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO ref_sites (id, name, settings, created_at) VALUES (?, ?, ?, ?)`,
-			s.ID, settings.Name, stored, micros(now)); err != nil {
+	err = a.db.Update(ctx, func(ctx context.Context, c database.Conn) error {
+		revision, err := revise(ctx, c)
+		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO ref_admins (site, id, name, email, email_key, created_at) VALUES (?, ?, '', ?, ?, ?)`,
+		if only {
+			var others int
+			if err := c.Row(ctx, `SELECT count(*) FROM ref_sites`, nil, &others); err != nil || others > 0 {
+				return cmp.Or(err, enrollment.ErrExists)
+			}
+		}
+		if _, err := c.Exec(ctx, `INSERT INTO ref_sites (id, name, settings, created_at, revision) VALUES (?, ?, ?, ?, ?)`,
+			s.ID, settings.Name, string(stored), micros(now), revision); err != nil {
+			return err
+		}
+		if _, err := c.Exec(ctx, `INSERT INTO ref_admins (site, id, name, email, email_key, created_at) VALUES (?, ?, '', ?, ?, ?)`,
 			p.Site, p.Admin, adminEmail, key, micros(now)); err != nil {
 			return err
 		}
-		return putToken(ctx, tx, p, token, now)
+		return putToken(ctx, c, p, token, now)
 	})
+	a.changed(ctx)
 	if err != nil {
 		return Site{}, Principal{}, err
 	}
-	a.keep(s)
 	return s, p, nil
 }
 
@@ -102,18 +143,19 @@ func (a *Accounts) PutSettings(ctx context.Context, site string, settings Settin
 	if err != nil {
 		return err
 	}
-	a.mu.RLock()
-	s, ok := a.sites[site]
-	a.mu.RUnlock()
-	if !ok {
-		return enrollment.ErrNotFound
-	}
-	if _, err := a.db.ExecContext(ctx, `UPDATE ref_sites SET name = ?, settings = ? WHERE id = ?`, settings.Name, stored, site); err != nil {
+	err = a.db.Update(ctx, func(ctx context.Context, c database.Conn) error {
+		revision, err := revise(ctx, c)
+		if err != nil {
+			return err
+		}
+		n, err := c.Exec(ctx, `UPDATE ref_sites SET name = ?, settings = ?, revision = ? WHERE id = ?`, settings.Name, string(stored), revision, site)
+		if err == nil && n == 0 {
+			err = enrollment.ErrNotFound
+		}
 		return err
-	}
-	s.Settings = settings
-	a.keep(s)
-	return nil
+	})
+	a.changed(ctx)
+	return err
 }
 
 // First returns the oldest site, the one of the first start.
@@ -206,18 +248,14 @@ func (a *Accounts) Administrators(ctx context.Context, site string) ([]enrollmen
 		return nil, err
 	}
 	language := cmp.Or(settings.Languages...)
-	rows, err := a.db.QueryContext(ctx, `SELECT id, name, email FROM ref_admins WHERE site = ? ORDER BY id`, site)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
 	var list []enrollment.Administrator
-	for rows.Next() {
+	err = a.db.Rows(ctx, `SELECT id, name, email FROM ref_admins WHERE site = ? ORDER BY id`, []any{site}, func(row database.Scanner) error {
 		admin := enrollment.Administrator{Language: language}
-		if err := rows.Scan(&admin.ID, &admin.Name, &admin.Email); err != nil {
-			return nil, err
+		if err := row.Scan(&admin.ID, &admin.Name, &admin.Email); err != nil {
+			return err
 		}
 		list = append(list, admin)
-	}
-	return list, rows.Err()
+		return nil
+	})
+	return list, err
 }

@@ -2,7 +2,6 @@ package accounts
 
 import (
 	"net/url"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -10,16 +9,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/enrollkit/credentials"
-	"example.com/enrollkit/refserver/sqlitedb"
+	"example.com/enrollkit/refserver/internal/databasetest"
+	"example.com/enrollkit/refserver/pgtest"
 )
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // openAccounts returns empty tables.
 func openAccounts(t *testing.T) *Accounts {
 	t.Helper()
-	db, err := sqlitedb.Open(filepath.Join(t.TempDir(), "x.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
-	a, err := Open(t.Context(), db.DB, &url.URL{Scheme: "http", Host: "127.0.0.1"})
+	db := databasetest.Open(t, databasetest.SQLite(t))
+	a, err := Open(t.Context(), db, &url.URL{Scheme: "http", Host: "127.0.0.1"})
 	require.NoError(t, err)
 	return a
 }

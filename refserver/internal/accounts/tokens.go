@@ -5,13 +5,13 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"database/sql"
 	"encoding/base64"
 	"errors"
 	"time"
 
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/enrollment"
+	"example.com/enrollkit/refserver/internal/database"
 )
 
 // Principal is a signed-in administrator of one site.
@@ -66,22 +66,22 @@ func hash(secret string) []byte {
 	return sum[:]
 }
 
-func putToken(ctx context.Context, tx *sql.Tx, p Principal, t Token, now time.Time) error {
+func putToken(ctx context.Context, c database.Conn, p Principal, t Token, now time.Time) error {
 	if t.Source != Minted {
 		// Sessions that were opened by it go with it.
-		if _, err := tx.ExecContext(ctx, `DELETE FROM ref_tokens WHERE site = ? AND source = ? AND hash <> ?`,
+		if _, err := c.Exec(ctx, `DELETE FROM ref_tokens WHERE site = ? AND source = ? AND hash <> ?`,
 			p.Site, t.Source, hash(t.Secret.Reveal())); err != nil {
 			return err
 		}
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO ref_tokens (hash, site, admin, source, created_at) VALUES (?, ?, ?, ?, ?)
+	_, err := c.Exec(ctx, `INSERT INTO ref_tokens (hash, site, admin, source, created_at) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (hash) DO NOTHING`, hash(t.Secret.Reveal()), p.Site, p.Admin, t.Source, micros(now))
 	if err != nil {
 		return err
 	}
 	var others int
-	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM ref_tokens WHERE hash = ? AND (site <> ? OR admin <> ?)`,
-		hash(t.Secret.Reveal()), p.Site, p.Admin).Scan(&others)
+	err = c.Row(ctx, `SELECT count(*) FROM ref_tokens WHERE hash = ? AND (site <> ? OR admin <> ?)`,
+		[]any{hash(t.Secret.Reveal()), p.Site, p.Admin}, &others)
 	if err == nil && others > 0 {
 		return errors.New("accounts: the token belongs to another administrator")
 	}
@@ -91,26 +91,26 @@ func putToken(ctx context.Context, tx *sql.Tx, p Principal, t Token, now time.Ti
 // SetToken adds a token to the oldest administrator of a site and returns who
 // that is.
 func (a *Accounts) SetToken(ctx context.Context, site string, t Token) (p Principal, err error) {
-	err = a.update(ctx, func(tx *sql.Tx) error {
+	err = a.db.Update(ctx, func(ctx context.Context, c database.Conn) error {
 		p = Principal{Site: site}
-		row := tx.QueryRowContext(ctx, `SELECT id, email, name FROM ref_admins WHERE site = ? ORDER BY created_at, id LIMIT 1`, site)
-		if err := row.Scan(&p.Admin, &p.Email, &p.Name); err != nil {
-			return notFound(err)
+		if err := c.Row(ctx, `SELECT id, email, name FROM ref_admins WHERE site = ? ORDER BY created_at, id LIMIT 1`,
+			[]any{site}, &p.Admin, &p.Email, &p.Name); err != nil {
+			return err
 		}
-		return putToken(ctx, tx, p, t, time.Now())
+		return putToken(ctx, c, p, t, time.Now())
 	})
 	return p, err
 }
 
 // ByToken returns who has a token, or [ErrUnknown].
 func (a *Accounts) ByToken(ctx context.Context, token string) (Principal, error) {
-	return scanPrincipal(a.db.QueryRowContext(ctx, `SELECT a.site, a.id, a.email, a.name FROM ref_tokens t
-		JOIN ref_admins a ON a.site = t.site AND a.id = t.admin WHERE t.hash = ?`, hash(token)))
+	return a.principal(ctx, `SELECT a.site, a.id, a.email, a.name FROM ref_tokens t
+		JOIN ref_admins a ON a.site = t.site AND a.id = t.admin WHERE t.hash = ?`, hash(token))
 }
 
-func scanPrincipal(row *sql.Row) (p Principal, err error) {
-	err = row.Scan(&p.Site, &p.Admin, &p.Email, &p.Name)
-	if errors.Is(err, sql.ErrNoRows) {
+func (a *Accounts) principal(ctx context.Context, text string, args ...any) (p Principal, err error) {
+	err = a.db.Row(ctx, text, args, &p.Site, &p.Admin, &p.Email, &p.Name)
+	if errors.Is(err, enrollment.ErrNotFound) {
 		return Principal{}, ErrUnknown
 	}
 	return p, err
@@ -132,11 +132,11 @@ func (a *Accounts) SignIn(ctx context.Context, email, token string) (session cre
 	}
 	session = secret256()
 	now := time.Now()
-	err = a.update(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM ref_sessions WHERE expires_at <= ?`, micros(now)); err != nil {
+	err = a.db.Update(ctx, func(ctx context.Context, c database.Conn) error {
+		if _, err := c.Exec(ctx, `DELETE FROM ref_sessions WHERE expires_at <= ?`, micros(now)); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO ref_sessions (hash, token, created_at, expires_at) VALUES (?, ?, ?, ?)`,
+		_, err := c.Exec(ctx, `INSERT INTO ref_sessions (hash, token, created_at, expires_at) VALUES (?, ?, ?, ?)`,
 			hash(session.Reveal()), hash(token), micros(now), micros(now.Add(SessionKept)))
 		return err
 	})
@@ -145,14 +145,14 @@ func (a *Accounts) SignIn(ctx context.Context, email, token string) (session cre
 
 // BySession returns whose session it is, or [ErrUnknown].
 func (a *Accounts) BySession(ctx context.Context, session string) (Principal, error) {
-	return scanPrincipal(a.db.QueryRowContext(ctx, `SELECT a.site, a.id, a.email, a.name FROM ref_sessions s
+	return a.principal(ctx, `SELECT a.site, a.id, a.email, a.name FROM ref_sessions s
 		JOIN ref_tokens t ON t.hash = s.token
 		JOIN ref_admins a ON a.site = t.site AND a.id = t.admin
-		WHERE s.hash = ? AND s.expires_at > ?`, hash(session), micros(time.Now())))
+		WHERE s.hash = ? AND s.expires_at > ?`, hash(session), micros(time.Now()))
 }
 
 // SignOut ends a session.
 func (a *Accounts) SignOut(ctx context.Context, session string) error {
-	_, err := a.db.ExecContext(ctx, `DELETE FROM ref_sessions WHERE hash = ?`, hash(session))
+	_, err := a.db.Exec(ctx, `DELETE FROM ref_sessions WHERE hash = ?`, hash(session))
 	return err
 }

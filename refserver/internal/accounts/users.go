@@ -3,14 +3,13 @@ package accounts
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"strings"
 	"time"
 
 	"example.com/enrollkit/enrollment"
+	"example.com/enrollkit/refserver/internal/database"
 )
 
 // User is a person of a site's directory.
@@ -52,32 +51,64 @@ func (c UserChange) apply(u User) (User, string, error) {
 
 const userColumns = `id, email, name, language, external_id, created_at`
 
-func scanUser(row interface{ Scan(...any) error }) (u User, err error) {
+func scanUser(row database.Scanner) (u User, err error) {
 	var created int64
 	err = row.Scan(&u.ID, &u.Email, &u.Name, &u.Language, &u.ExternalID, &created)
 	u.CreatedAt = fromMicros(created)
-	return u, notFound(err)
+	return u, err
+}
+
+// rows is a unit, or the database itself.
+type rows interface {
+	Rows(ctx context.Context, text string, args []any, scan func(database.Scanner) error) error
+}
+
+// queryUsers returns the users that the end of a statement chooses. That a key
+// is not empty has to stand in it, or SQLite does not take the index of those
+// that are not.
+func queryUsers(ctx context.Context, from rows, where string, args ...any) (list []User, err error) {
+	err = from.Rows(ctx, `SELECT `+userColumns+` FROM ref_users WHERE `+where, args, func(row database.Scanner) error {
+		u, err := scanUser(row)
+		list = append(list, u)
+		return err
+	})
+	return list, err
+}
+
+func getUser(ctx context.Context, from rows, site, id string) (User, error) {
+	list, err := queryUsers(ctx, from, `site = ? AND id = ?`, site, id)
+	if err == nil && len(list) == 0 {
+		err = enrollment.ErrNotFound
+	}
+	if err != nil {
+		return User{}, err
+	}
+	return list[0], nil
 }
 
 // CreateUser adds a user. With a key, the same request made again within
 // [enrollment.RecordsKept] answers with the same user and adds none; another
 // request with that key answers [enrollment.ErrKeyReused].
-func (a *Accounts) CreateUser(ctx context.Context, site string, c UserChange, key string) (User, error) {
-	u, emailKey, err := c.apply(User{ID: newID("u_"), CreatedAt: fromMicros(micros(time.Now()))})
+func (a *Accounts) CreateUser(ctx context.Context, site string, change UserChange, key string) (User, error) {
+	u, emailKey, err := change.apply(User{ID: newID("u_"), CreatedAt: fromMicros(micros(time.Now()))})
 	if err != nil {
 		return User{}, err
 	}
-	err = a.update(ctx, func(tx *sql.Tx) error {
-		if before, err := once(ctx, tx, site, key, c, u); err != nil || before != "" {
-			if err == nil {
-				u, err = scanUser(tx.QueryRowContext(ctx, `SELECT `+userColumns+` FROM ref_users WHERE site = ? AND id = ?`, site, before))
-			}
+	made := u
+	err = a.db.Update(ctx, func(ctx context.Context, c database.Conn) error {
+		u = made // again, if this runs again
+		before, err := once(ctx, c, site, key, change, u)
+		if err != nil {
 			return err
 		}
-		if err := externalFree(ctx, tx, site, u); err != nil {
+		if before != "" {
+			u, err = getUser(ctx, c, site, before)
 			return err
 		}
-		return insertUser(ctx, tx, site, u, emailKey)
+		if err := externalFree(ctx, c, site, u); err != nil {
+			return err
+		}
+		return insertUser(ctx, c, site, u, emailKey)
 	})
 	if err != nil {
 		return User{}, err
@@ -85,71 +116,110 @@ func (a *Accounts) CreateUser(ctx context.Context, site string, c UserChange, ke
 	return u, nil
 }
 
-func insertUser(ctx context.Context, tx *sql.Tx, site string, u User, emailKey string) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO ref_users (site, id, name, sort_name, email, email_key, language, external_id, created_at)
+func insertUser(ctx context.Context, c database.Conn, site string, u User, emailKey string) error {
+	_, err := c.Exec(ctx, `INSERT INTO ref_users (site, id, name, sort_name, email, email_key, language, external_id, created_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		site, u.ID, u.Name, sortName(u), u.Email, emailKey, u.Language, u.ExternalID, micros(u.CreatedAt))
 	return err
 }
 
-func updateUser(ctx context.Context, tx *sql.Tx, site string, u User, emailKey string) error {
-	_, err := tx.ExecContext(ctx, `UPDATE ref_users SET name = ?, sort_name = ?, email = ?, email_key = ?, language = ?, external_id = ?
+func updateUser(ctx context.Context, c database.Conn, site string, u User, emailKey string) error {
+	n, err := c.Exec(ctx, `UPDATE ref_users SET name = ?, sort_name = ?, email = ?, email_key = ?, language = ?, external_id = ?
 		WHERE site = ? AND id = ?`, u.Name, sortName(u), u.Email, emailKey, u.Language, u.ExternalID, site, u.ID)
+	if err == nil && n == 0 {
+		err = enrollment.ErrNotFound // erased since it was read
+	}
 	return err
 }
 
 // once notes that a request with this key makes u, or returns the id of the user
 // that it made before. Without a key there is nothing to note.
-func once(ctx context.Context, tx *sql.Tx, site, key string, c UserChange, u User) (before string, err error) {
+func once(ctx context.Context, c database.Conn, site, key string, change UserChange, u User) (before string, err error) {
 	if key == "" {
 		return "", nil
 	}
-	request, err := json.Marshal(c)
+	request, err := json.Marshal(change)
 	if err != nil {
 		return "", err
 	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM ref_keys WHERE at < ?`, micros(u.CreatedAt.Add(-enrollment.RecordsKept))); err != nil {
+	if _, err := c.Exec(ctx, `DELETE FROM ref_keys WHERE at < ?`, micros(u.CreatedAt.Add(-enrollment.RecordsKept))); err != nil {
+		return "", err
+	}
+	// Two requests with one key at once: the second waits here for the first.
+	n, err := c.Exec(ctx, `INSERT INTO ref_keys (site, key, fingerprint, "user", at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (site, key) DO NOTHING`,
+		site, key, hash(string(request)), u.ID, micros(u.CreatedAt))
+	if err != nil || n == 1 {
 		return "", err
 	}
 	var fingerprint []byte
-	err = tx.QueryRowContext(ctx, `SELECT fingerprint, user FROM ref_keys WHERE site = ? AND key = ?`, site, key).Scan(&fingerprint, &before)
-	switch {
-	case err == nil && !bytes.Equal(fingerprint, hash(string(request))):
-		return "", enrollment.ErrKeyReused
-	case !errors.Is(err, sql.ErrNoRows):
-		return before, err
+	if err := c.Row(ctx, `SELECT fingerprint, "user" FROM ref_keys WHERE site = ? AND key = ?`, []any{site, key}, &fingerprint, &before); err != nil {
+		return "", err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO ref_keys (site, key, fingerprint, user, at) VALUES (?, ?, ?, ?, ?)`,
-		site, key, hash(string(request)), u.ID, micros(u.CreatedAt))
-	return "", err
+	if !bytes.Equal(fingerprint, hash(string(request))) {
+		return "", enrollment.ErrKeyReused
+	}
+	return before, nil
 }
 
 // ChangeUser changes a user of the directory. Invitations that were made before
 // keep their address.
-func (a *Accounts) ChangeUser(ctx context.Context, site, id string, c UserChange) (u User, err error) {
-	err = a.update(ctx, func(tx *sql.Tx) error {
+func (a *Accounts) ChangeUser(ctx context.Context, site, id string, change UserChange) (u User, err error) {
+	err = a.db.Update(ctx, func(ctx context.Context, c database.Conn) error {
+		if err := c.Hold(ctx, "users of "+site); err != nil { // of two changes neither undoes the other
+			return err
+		}
+		old, err := getUser(ctx, c, site, id)
+		if err != nil {
+			return err
+		}
 		var key string
-		if u, err = scanUser(tx.QueryRowContext(ctx, `SELECT `+userColumns+` FROM ref_users WHERE site = ? AND id = ?`, site, id)); err != nil {
+		if u, key, err = change.apply(old); err != nil {
 			return err
 		}
-		if u, key, err = c.apply(u); err != nil {
+		if err := externalFree(ctx, c, site, u); err != nil {
 			return err
 		}
-		if err := externalFree(ctx, tx, site, u); err != nil {
-			return err
-		}
-		return updateUser(ctx, tx, site, u, key)
+		return updateUser(ctx, c, site, u, key)
 	})
 	return u, err
 }
 
+// EraseUser removes a user from the directory and reports whether there was one.
+// Lists of users that are being checked, or were and are not started, go as well,
+// because each holds data of everybody as it came: always if there was such a
+// user, and if known says that the person is known by other means. A list that is
+// being imported goes on, and may bring the person back.
+func (a *Accounts) EraseUser(ctx context.Context, site, id string, known bool) (gone bool, err error) {
+	err = a.db.Update(ctx, func(ctx context.Context, c database.Conn) error {
+		if err := c.Hold(ctx, "users of "+site); err != nil { // a change under way ends before, or finds nobody
+			return err
+		}
+		n, err := c.Exec(ctx, `DELETE FROM ref_users WHERE site = ? AND id = ?`, site, id)
+		if gone = n > 0; err != nil || !gone && !known {
+			return err
+		}
+		// The answer to the request that made the user names nobody any more.
+		if _, err := c.Exec(ctx, `DELETE FROM ref_keys WHERE site = ? AND "user" = ?`, site, id); err != nil {
+			return err
+		}
+		// Whoever is checking a list loses it by its fence.
+		if _, err := c.Exec(ctx, `DELETE FROM ref_imports WHERE site = ? AND state IN (?, ?)`, site, "checking", "checked"); err != nil {
+			return err
+		}
+		_, err = c.Exec(ctx, `DELETE FROM ref_import_results WHERE site = ? AND id NOT IN (SELECT id FROM ref_imports WHERE site = ?)`, site, site)
+		return err
+	})
+	return gone, err
+}
+
 // externalFree keeps an id of another system from naming two users.
-func externalFree(ctx context.Context, tx *sql.Tx, site string, u User) error {
+func externalFree(ctx context.Context, c database.Conn, site string, u User) error {
 	if u.ExternalID == "" {
 		return nil
 	}
 	var taken int
-	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM ref_users WHERE site = ? AND external_id = ? AND external_id <> '' AND id <> ?`, site, u.ExternalID, u.ID).Scan(&taken)
+	err := c.Row(ctx, `SELECT count(*) FROM ref_users WHERE site = ? AND external_id = ? AND external_id <> '' AND id <> ?`,
+		[]any{site, u.ExternalID, u.ID}, &taken)
 	if err == nil && taken > 0 {
 		return enrollment.ErrExists
 	}
@@ -160,7 +230,7 @@ func sortName(u User) string { return strings.ToLower(strings.TrimSpace(u.Name +
 
 // User returns one user.
 func (a *Accounts) User(ctx context.Context, site, id string) (User, error) {
-	return scanUser(a.db.QueryRowContext(ctx, `SELECT `+userColumns+` FROM ref_users WHERE site = ? AND id = ?`, site, id))
+	return getUser(ctx, a.db, site, id)
 }
 
 // UsersPage is a page of users by name.
@@ -180,28 +250,19 @@ func (a *Accounts) Users(ctx context.Context, site, search, token string, size i
 		}
 	}
 	like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(search)) + "%"
-	rows, err := a.db.QueryContext(ctx, `SELECT `+userColumns+` FROM ref_users
-		WHERE site = ? AND (sort_name, id) > (?, ?) AND sort_name LIKE ? ESCAPE '\'
+	list, err := queryUsers(ctx, a.db, `site = ? AND (sort_name, id) > (?, ?) AND sort_name LIKE ? ESCAPE '\'
 		ORDER BY sort_name, id LIMIT ?`, site, after[0], after[1], like, size+1)
 	if err != nil {
 		return UsersPage{}, err
 	}
-	defer func() { _ = rows.Close() }()
-	page := UsersPage{Users: []User{}}
-	for rows.Next() {
-		u, err := scanUser(rows)
-		if err != nil {
-			return UsersPage{}, err
-		}
-		page.Users = append(page.Users, u)
-	}
+	page := UsersPage{Users: append([]User{}, list...)}
 	if len(page.Users) > size {
 		page.Users = page.Users[:size]
 		last := page.Users[size-1]
 		raw, _ := json.Marshal([2]string{sortName(last), last.ID}) // of strings, it cannot fail
 		page.Next = base64.RawURLEncoding.EncodeToString(raw)
 	}
-	return page, rows.Err()
+	return page, nil
 }
 
 // Lookup implements [enrollment.Directory].
@@ -212,19 +273,15 @@ func (a *Accounts) Lookup(ctx context.Context, site, id string) (enrollment.User
 
 // ByEmail implements [enrollment.Directory].
 func (a *Accounts) ByEmail(ctx context.Context, email string) ([]enrollment.User, error) {
-	rows, err := a.db.QueryContext(ctx, `SELECT site, id, name, email, language FROM ref_users
-		WHERE email_key = ? AND email_key <> '' ORDER BY site, id`, email)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
 	var list []enrollment.User
-	for rows.Next() {
+	err := a.db.Rows(ctx, `SELECT site, id, name, email, language FROM ref_users
+		WHERE email_key = ? AND email_key <> '' ORDER BY site, id`, []any{email}, func(row database.Scanner) error {
 		var u enrollment.User
-		if err := rows.Scan(&u.Site, &u.ID, &u.Name, &u.Email, &u.Language); err != nil {
-			return nil, err
+		if err := row.Scan(&u.Site, &u.ID, &u.Name, &u.Email, &u.Language); err != nil {
+			return err
 		}
 		list = append(list, u)
-	}
-	return list, rows.Err()
+		return nil
+	})
+	return list, err
 }

@@ -21,6 +21,7 @@ import (
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/refserver/internal/accounts"
 	"example.com/enrollkit/refserver/internal/imports"
+	"example.com/enrollkit/refserver/internal/live"
 	"example.com/enrollkit/refserver/internal/mailbox"
 	"example.com/enrollkit/refserver/internal/messages"
 	"example.com/enrollkit/refserver/internal/session"
@@ -35,8 +36,14 @@ type Options struct {
 	Imports  *imports.Jobs
 	Messages *messages.Store
 	// Journal returns what happened to one subject of a site, in order.
-	Journal        func(ctx context.Context, site, subject string) ([]enrollment.Event, error)
-	Guard          *session.Guard
+	Journal func(ctx context.Context, site, subject string) ([]enrollment.Event, error)
+	Guard   *session.Guard
+	// Live streams changes to open pages.
+	Live *live.Hub
+	// Erase erases a person everywhere.
+	Erase func(ctx context.Context, by enrollment.Actor, user string) error
+	// Pace bounds failed sign-ins.
+	Pace           *session.Pace
 	Mailbox        *mailbox.Mailbox // nil: mail goes to a mail server
 	TrustedProxies []netip.Prefix
 	Logger         *slog.Logger
@@ -45,8 +52,7 @@ type Options struct {
 // Console is the screens. Make one with [New].
 type Console struct {
 	Options
-	pages   *pages
-	limiter session.Limiter
+	pages *pages
 }
 
 //go:embed static
@@ -82,6 +88,7 @@ func (c *Console) routes() []route {
 		get("/", c.home),
 
 		get("/devices", c.devices),
+		get("/devices/live", c.live),
 		post("/devices/renew", c.renewMany),
 		get("/devices/{id}", c.device),
 		post("/devices/{id}/renew", c.renew),
@@ -104,6 +111,7 @@ func (c *Console) routes() []route {
 		post("/users/new", c.saveUser),
 		get("/users/{id}", c.userPage),
 		post("/users/{id}", c.saveUser),
+		post("/users/{id}/held", c.exportUser),
 
 		get("/self-service", c.selfService),
 		post("/self-service/reveal", c.revealPasscode),

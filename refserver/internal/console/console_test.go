@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"example.com/enrollkit/device"
+	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/invitation"
 )
 
@@ -23,9 +24,23 @@ func TestEveryCodeOfTheSDKHasWords(t *testing.T) {
 	}
 	for _, m := range device.Modes("") {
 		assert.Contains(t, modes, string(m))
+		assert.NotEmpty(t, begun(m), m)
 	}
 	for _, f := range device.AllFacts() {
 		assert.Contains(t, facts, string(f))
+	}
+	for _, h := range []enrollment.Hint{
+		enrollment.SendInvitation, enrollment.CorrectAddress, enrollment.CheckMailbox, enrollment.AcceptOnPage, enrollment.FollowNextStep,
+		enrollment.OpenAgent, enrollment.InstallIt, enrollment.KeepOnline, enrollment.FinishOnDevice, enrollment.InviteAgain,
+	} {
+		assert.Contains(t, hints, string(h))
+	}
+	assert.Equal(t, "created only, with the device in hand", begun(device.AndroidFullyManaged))
+	for _, e := range []string{device.EventAdopted, enrollment.EventUserErased, enrollment.EventUserExported} {
+		assert.Contains(t, events, e)
+	}
+	for _, r := range []invitation.Reason{invitation.ByAdmin, invitation.Superseded, invitation.Expired, invitation.Exhausted, invitation.UserErased} {
+		assert.Contains(t, reasons, string(r))
 	}
 	assert.Equal(t, "Something new", word(states, "something_new"), "what is not known yet is shown as it is")
 	assert.Equal(t, "Renewed", word(events, device.EventRenewed))

@@ -103,6 +103,8 @@ var functions = template.FuncMap{
 	"reason":       func(s any) string { return reason(fmt.Sprint(s)) },
 	"event":        func(s any) string { return word(events, fmt.Sprint(s)) },
 	"evidence":     func(s any) string { return word(evidences, fmt.Sprint(s)) },
+	"begun":        begun,
+	"hint":         func(s any) string { return word(hints, fmt.Sprint(s)) },
 	"mailkind":     func(s any) string { return word(mailKinds, fmt.Sprint(s)) },
 	"mailabout":    func(s any) string { return mailAbout[fmt.Sprint(s)] },
 	"wrong":        func(s any) string { return word(wrongs, fmt.Sprint(s)) },

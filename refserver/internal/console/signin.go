@@ -29,7 +29,12 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	source, now := web.ClientIP(r, c.TrustedProxies), moment()
-	if wait := c.limiter.Wait(source, now); wait > 0 {
+	wait, err := c.Pace.Wait(r.Context(), source, now)
+	if err != nil {
+		c.fail(w, r, accounts.Principal{}, err)
+		return
+	}
+	if wait > 0 {
 		p := web.Refusal(http.StatusTooManyRequests, "paced", "Too many failed sign-ins. Try again in "+span(wait)+".")
 		w.Header().Set("Retry-After", retryAfter(wait))
 		c.fail(w, r, accounts.Principal{}, p)
@@ -38,7 +43,10 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 	email := r.PostFormValue("email")
 	secret, by, err := c.Accounts.SignIn(r.Context(), email, r.PostFormValue("token"))
 	if errors.Is(err, accounts.ErrUnknown) {
-		c.limiter.Failed(source, now)
+		if err := c.Pace.Failed(r.Context(), source, now); err != nil {
+			c.fail(w, r, accounts.Principal{}, err)
+			return
+		}
 		c.render(w, r, accounts.Principal{}, http.StatusUnauthorized, "signin", "Sign in",
 			signInData{Email: email, Failed: "No administrator has this address and token."})
 		return

@@ -31,12 +31,16 @@ type siteNumber struct {
 
 // numbers describes the policy's fields; what they may be is not known here.
 func numbers() []siteNumber {
-	const devices, pin, sources = "Devices", "PIN", "Sources and site"
+	const devices, kept, pin, sources = "Devices", "How long it is kept", "PIN", "Sources and site"
 	const passcode, login = "Company passcode", "One-time login"
 	return []siteNumber{
 		{Group: devices, Name: "unresponsive_after_seconds", Label: "Unresponsive after", Hint: "seconds of silence", field: func(p *accounts.Policy) **int { return &p.UnresponsiveAfterSeconds }},
 		{Group: devices, Name: "leave_timeout_seconds", Label: "Leaving ends after", Hint: "seconds without a goodbye", field: func(p *accounts.Policy) **int { return &p.LeaveTimeoutSeconds }},
 		{Group: devices, Name: "renew_every_seconds", Label: "Automatic renewal every", Hint: "seconds, doubling; 0: never", field: func(p *accounts.Policy) **int { return &p.RenewEverySeconds }},
+		{Group: kept, Name: "journal_days", Label: "Journal", Hint: "days; 0: for ever", field: func(p *accounts.Policy) **int { return &p.JournalDays }},
+		{Group: kept, Name: "observations_days", Label: "What was seen of invitations", Hint: "days after they ended; 0: for ever", field: func(p *accounts.Policy) **int { return &p.ObservationsDays }},
+		{Group: kept, Name: "tombstones_days", Label: "Deleted devices", Hint: "days; 0: for ever", field: func(p *accounts.Policy) **int { return &p.TombstonesDays }},
+		{Group: kept, Name: "requests_days", Label: "Repeatable requests", Hint: "days", field: func(p *accounts.Policy) **int { return &p.RequestsDays }},
 		{Group: pin, Name: "pin_digits", Label: "Digits of new PINs", field: func(p *accounts.Policy) **int { return &p.PINDigits }},
 		{Group: pin, Name: "pin_budget", Label: "Wrong tries until a PIN is burnt", Hint: "in its whole life", field: func(p *accounts.Policy) **int { return &p.PINBudget }},
 		{Group: pin, Name: "pin_alert", Label: "Wrong tries until an alert", Hint: "0: no alert", field: func(p *accounts.Policy) **int { return &p.PINAlert }},
@@ -98,7 +102,10 @@ func (c *Console) saveSite(w http.ResponseWriter, r *http.Request, by accounts.P
 	}
 	for _, p := range device.Platforms() {
 		get := func(field string) string { return strings.TrimSpace(r.PostFormValue(string(p) + "_" + field)) }
-		agent := accounts.Agent{Name: get("name"), Package: get("package"), StoreURL: get("store_url"), OpenURL: get("open_url")}
+		agent := accounts.Agent{
+			Name: get("name"), Package: get("package"), StoreURL: get("store_url"), OpenURL: get("open_url"),
+			Component: get("component"), DownloadURL: get("download_url"), Certificate: get("certificate"), Identifier: get("identifier"),
+		}
 		if agent != (accounts.Agent{}) {
 			s.Agents[string(p)] = agent
 		}

@@ -6,6 +6,7 @@ import (
 
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/refserver/internal/accounts"
+	"example.com/enrollkit/refserver/internal/web"
 )
 
 // usersData is the list of users.
@@ -88,4 +89,20 @@ func (c *Console) saveUser(w http.ResponseWriter, r *http.Request, by accounts.P
 		return err
 	}
 	return c.done(w, r, "/users/"+saved.ID, done)
+}
+
+// exportUser answers with a file of everything that is held about a person. It
+// is a change, because the journal notes who asked for it.
+func (c *Console) exportUser(w http.ResponseWriter, r *http.Request, by accounts.Principal) error {
+	known, err := c.Accounts.User(r.Context(), by.Site, id(r))
+	if err != nil {
+		return err
+	}
+	held, err := c.Service.ExportUser(r.Context(), by.Actor(), known.ID)
+	if err != nil && !errors.Is(err, enrollment.ErrNotFound) { // never invited: there is the directory only
+		return err
+	}
+	w.Header().Set("Content-Disposition", `attachment; filename="`+known.ID+`.json"`)
+	web.WriteJSON(w, http.StatusOK, map[string]any{"directory": known, "enrollment": held})
+	return nil
 }

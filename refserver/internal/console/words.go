@@ -3,6 +3,9 @@ package console
 import (
 	"strconv"
 	"strings"
+
+	"example.com/enrollkit/device"
+	"example.com/enrollkit/enrollment"
 )
 
 // The words for the codes of the SDK. A code without words is shown as it is,
@@ -37,14 +40,29 @@ var (
 	}
 	parties    = map[string]string{"user": "the user", "device": "the device", "server": "the server", "admin": "an administrator"}
 	deliveries = map[string]string{"": "Not mailed", "queued": "Mail queued", "accepted": "Mail accepted", "failed": "Mail failed", "bounced": "Mail bounced"}
-	reasons    = map[string]string{"by_admin": "by an administrator", "superseded": "replaced by a newer one", "expired": "expired", "exhausted": "all its devices have enrolled", "silent": "silent for too long"}
-	evidences  = map[string]string{
+	reasons    = map[string]string{"by_admin": "by an administrator", "superseded": "replaced by a newer one", "expired": "expired", "exhausted": "all its devices have enrolled", "silent": "silent for too long",
+		"user_erased": "everything about the person was erased"}
+	evidences = map[string]string{
 		"fetched": "Page fetched", "accepted": "Accepted by a person", "profile_downloaded": "Profile downloaded", "store_redirected": "Sent to the store",
 		"first_contact": "First contact of a device", "certificate_issued": "Certificate issued", "management_active": "Management active",
 	}
-	events = map[string]string{"device.facts_changed": "Facts changed", "invitation.credentials_revealed": "Credentials shown", "invitation.pin_replaced": "New PIN",
+	hints = map[string]string{
+		"send_invitation": "Send it, or set the device up with its credentials.", "correct_address": "The mail did not arrive: correct the address.",
+		"check_mailbox":          "Not opened: ask the user to look into the inbox, or the spam folder.",
+		"accept_on_page":         "Ask the user to accept on the page. Mail scanners fetch it, too.",
+		"follow_next_step":       "Accepted, and stopped there: ask the user to follow the next step on the page.",
+		"install_and_open_agent": "Was sent to the store: ask the user to install the agent and to open it.",
+		"install_profile":        "Has the profile: ask the user to install it in the settings. It waits there for some minutes only.",
+		"keep_online":            "Has its certificate: the device has to be online.",
+		"finish_on_device":       "The device made contact: ask the user to finish there.",
+		"invite_again":           "It is over: invite again.",
+	}
+	events = map[string]string{"device.adopted": "Taken over from another system", "user.erased": "Everything about the person erased",
+		"user.exported":        "What is held of the person was exported",
+		"device.facts_changed": "Facts changed", "invitation.credentials_revealed": "Credentials shown", "invitation.pin_replaced": "New PIN",
 		"passcode.generated": "Passcode generated", "passcode.revealed": "Passcode shown", "passcode.disabled": "Passcode disabled",
-		"passcode.alert": "Administrators alerted", "passcode.locked": "Passcode locked"}
+		"passcode.alert": "Administrators alerted", "passcode.locked": "Passcode locked",
+		"site.pins_slowed": "PINs slowed down: too many wrong ones"}
 	mailKinds = map[string]string{
 		"mail.invitation": "Invitation", "mail.renewal": "Renewal", "mail.alert": "Alert", "mail.self_service": "One-time login",
 		"invitation": "Invitation", "renewal": "Renewal", "alert": "Alert", "self_service": "One-time login",
@@ -90,6 +108,23 @@ func reason(code string) string {
 	return word(reasons, code)
 }
 
+// begun says how a mode is best begun.
+func begun(m device.Mode) string {
+	how := ""
+	for _, r := range enrollment.Recommendations() {
+		if r.Mode == m {
+			how = "created only, with the device in hand"
+			if r.Send {
+				how = "sent to the user"
+			}
+		}
+	}
+	if m == device.AndroidDeviceAdmin {
+		how += "; not recommended from Android 10 on"
+	}
+	return how
+}
+
 // sentences say what was done; # stands for the number behind the word.
 var sentences = map[string]string{
 	"signed_out": "You are signed out.",
@@ -104,6 +139,7 @@ var sentences = map[string]string{
 	"renewed_codes": "The renewal mail is on its way, without credentials: the user has no active invitation.",
 	"removed":       "The device was told to leave. It goes with its next message.",
 	"deleted":       "The device is deleted.",
+	"erased":        "Everything about the person is erased.",
 	"released":      "The conflict is resolved.",
 
 	"user_added": "The user is added.",

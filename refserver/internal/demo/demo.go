@@ -29,8 +29,11 @@ const Somebody = "maria.santos@demo.example"
 
 // Seed fills the administrator's site unless it has users already, and returns
 // its company passcode, which is made if there never was one; zero if it is not
-// in use.
-func Seed(ctx context.Context, svc *enrollment.Service, a *accounts.Accounts, by accounts.Principal) (credentials.Secret, error) {
+// in use. Of several nodes only one may do that: the others look alone.
+func Seed(ctx context.Context, svc *enrollment.Service, a *accounts.Accounts, by accounts.Principal, look bool) (credentials.Secret, error) {
+	if look {
+		return passcode(ctx, svc, by.Actor(), look)
+	}
 	page, err := a.Users(ctx, by.Site, "", "", 1)
 	if err != nil {
 		return credentials.Secret{}, err
@@ -40,17 +43,17 @@ func Seed(ctx context.Context, svc *enrollment.Service, a *accounts.Accounts, by
 			return credentials.Secret{}, err
 		}
 	}
-	return passcode(ctx, svc, by.Actor())
+	return passcode(ctx, svc, by.Actor(), look)
 }
 
-func passcode(ctx context.Context, svc *enrollment.Service, by enrollment.Actor) (credentials.Secret, error) {
+func passcode(ctx context.Context, svc *enrollment.Service, by enrollment.Actor, look bool) (credentials.Secret, error) {
 	detail, err := svc.Passcode(ctx, by)
 	switch {
 	case err != nil:
 		return credentials.Secret{}, err
 	case detail.Status == enrollment.PasscodeActive:
 		return svc.RevealPasscode(ctx, by)
-	case detail.Status != enrollment.PasscodeNone: // as somebody left it
+	case look, detail.Status != enrollment.PasscodeNone: // as somebody left it
 		return credentials.Secret{}, nil
 	}
 	made, _, err := svc.GeneratePasscode(ctx, by)
@@ -94,8 +97,13 @@ func settings(ctx context.Context, a *accounts.Accounts, site string) error {
 	s.Policy.UnresponsiveAfterSeconds = &after
 	s.Support = "it@demo.example"
 	s.Agents = map[string]accounts.Agent{
-		"android": {Name: "Demo Agent", Package: "example.demo.agent"},
-		"ios":     {Name: "Demo Agent", Package: "example.demo.agent", StoreURL: "https://apps.apple.com/app/id000000000"},
+		// A package that nobody has, and the SHA-256 of "abc": the code of a new
+		// device is right in form and leads nowhere.
+		"android": {
+			Name: "Demo Agent", Package: "example.demo.agent", Component: "example.demo.agent/.AdminReceiver",
+			DownloadURL: "https://example.com/agent.apk", Certificate: "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0", Identifier: "afw#demo",
+		},
+		"ios": {Name: "Demo Agent", Package: "example.demo.agent", StoreURL: "https://apps.apple.com/app/id000000000"},
 	}
 	return a.PutSettings(ctx, site, s)
 }

@@ -7,10 +7,8 @@ package imports
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -18,6 +16,7 @@ import (
 
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/refserver/internal/accounts"
+	"example.com/enrollkit/refserver/internal/database"
 	"example.com/enrollkit/refserver/internal/usercsv"
 )
 
@@ -50,7 +49,7 @@ type Job struct {
 
 // How much is kept, and how long.
 const (
-	kept   = 24 * time.Hour // then a job and its list go
+	kept   = 24 * time.Hour // then a job and its list go, unless it is being imported
 	atOnce = 4              // jobs that are worked on
 	// MaxOpen is how many jobs of one site are worked on, and how many that
 	// were checked wait to be started; older ones go.
@@ -60,34 +59,30 @@ const (
 // ErrTooMany says that a site has too many jobs under way.
 var ErrTooMany = errors.New("imports: too many imports under way")
 
-// Jobs is the table and who works on it. Make one with [Open]. It is safe for
-// concurrent use.
+// Jobs is the table and who works on it. Make one with [New]. It is safe for
+// concurrent use, by several nodes: a job is worked on by whoever holds its
+// lease, and taken over when that runs out. Whoever lost it writes nothing more,
+// because every lot is committed with the fence that came with the lease.
 type Jobs struct {
-	db       *sql.DB
+	db       *database.DB
 	accounts *accounts.Accounts
 	log      *slog.Logger
-	wake     chan struct{}
+	wake     chan struct{} // this node's own
 
 	mu      sync.Mutex
 	working map[string]bool
 }
 
-// Open makes the tables if need be. What a list says stays in the table for as
+// leaseFor is how long a job is nobody else's; each lot renews it.
+const leaseFor = 15 * time.Second
+
+// errLost says that somebody else works on the job by now, or that it is gone.
+var errLost = errors.New("imports: another node has taken the job over, or it was removed")
+
+// New returns the jobs in a database. What a list says stays in the table for as
 // long as its job.
-func Open(ctx context.Context, db *sql.DB, a *accounts.Accounts, log *slog.Logger) (*Jobs, error) {
-	for _, statement := range []string{`CREATE TABLE IF NOT EXISTS ref_imports (
-		site TEXT NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, total INTEGER NOT NULL, done INTEGER NOT NULL,
-		counts TEXT NOT NULL, by TEXT NOT NULL, at INTEGER NOT NULL, file BLOB NOT NULL,
-		PRIMARY KEY (site, id))`,
-		`CREATE TABLE IF NOT EXISTS ref_import_results (
-		site TEXT NOT NULL, id TEXT NOT NULL, first INTEGER NOT NULL, results TEXT NOT NULL,
-		PRIMARY KEY (site, id, first))`,
-	} {
-		if _, err := db.ExecContext(ctx, statement); err != nil {
-			return nil, fmt.Errorf("imports: %w", err)
-		}
-	}
-	return &Jobs{db: db, accounts: a, log: log, wake: make(chan struct{}, 1), working: map[string]bool{}}, nil
+func New(db *database.DB, a *accounts.Accounts, log *slog.Logger) *Jobs {
+	return &Jobs{db: db, accounts: a, log: log, wake: make(chan struct{}, 1), working: map[string]bool{}}
 }
 
 // Add notes a list, to be checked or, if unchecked says so, imported at once.
@@ -102,63 +97,90 @@ func (j *Jobs) Add(ctx context.Context, by accounts.Principal, file []byte, unch
 	if unchecked {
 		job.State = Importing
 	}
-	if err := j.forget(ctx, by.Site, now); err != nil {
-		return Job{}, err
-	}
-	var running int
-	if err := j.db.QueryRowContext(ctx, `SELECT count(*) FROM ref_imports WHERE site = ? AND state IN (?, ?)`, by.Site, Checking, Importing).Scan(&running); err != nil {
-		return Job{}, err
-	}
-	if running >= MaxOpen {
-		return Job{}, ErrTooMany
-	}
-	_, err = j.db.ExecContext(ctx, `INSERT INTO ref_imports (site, id, state, total, done, counts, by, at, file) VALUES (?, ?, ?, ?, 0, '{}', ?, ?, ?)`,
-		job.site, job.ID, job.State, job.Total, job.By, now.UnixMicro(), file)
+	err = j.db.Update(ctx, func(ctx context.Context, c database.Conn) error {
+		if err := c.Hold(ctx, "imports of "+by.Site); err != nil {
+			return err
+		}
+		if err := forget(ctx, c, by.Site); err != nil {
+			return err
+		}
+		var running int
+		if err := c.Row(ctx, `SELECT count(*) FROM ref_imports WHERE site = ? AND state IN (?, ?)`,
+			[]any{by.Site, string(Checking), string(Importing)}, &running); err != nil {
+			return err
+		}
+		if running >= MaxOpen {
+			return ErrTooMany
+		}
+		_, err := c.Exec(ctx, `INSERT INTO ref_imports (site, id, state, total, done, counts, by, at, file) VALUES (?, ?, ?, ?, 0, '{}', ?, ?, ?)`,
+			job.site, job.ID, string(job.State), job.Total, job.By, now.UnixMicro(), file)
+		return err
+	})
 	if err == nil {
 		j.rouse()
 	}
 	return job, err
 }
 
-// forget removes what is old, and all but the latest lists of a site that were
-// checked and not started.
-func (j *Jobs) forget(ctx context.Context, site string, now time.Time) error {
-	_, err := j.db.ExecContext(ctx, `DELETE FROM ref_imports WHERE at < ? AND state IN (?, ?) OR site = ? AND state = ? AND id NOT IN (
+// forget removes all but the latest lists of a site that were checked and not
+// started.
+func forget(ctx context.Context, c database.Conn, site string) error {
+	_, err := c.Exec(ctx, `DELETE FROM ref_imports WHERE site = ? AND state = ? AND id NOT IN (
 		SELECT id FROM ref_imports WHERE site = ? AND state = ? ORDER BY at DESC, id LIMIT ?)`,
-		now.Add(-kept).UnixMicro(), Checked, Imported, site, Checked, site, Checked, MaxOpen-1)
+		site, string(Checked), site, string(Checked), MaxOpen-1)
 	if err != nil {
 		return err
 	}
-	_, err = j.db.ExecContext(ctx, `DELETE FROM ref_import_results WHERE (site, id) NOT IN (SELECT site, id FROM ref_imports)`)
+	return forgetResults(ctx, c)
+}
+
+// isOld is the condition of what is past its time. A list that could not be
+// checked all day goes, too.
+const isOld = `at < ? AND state <> ?`
+
+// forgetOld removes what is past its time, of every site.
+func (j *Jobs) forgetOld(ctx context.Context) error {
+	args := []any{time.Now().Add(-kept).UnixMicro(), string(Importing)}
+	var id string
+	err := j.db.Row(ctx, `SELECT id FROM ref_imports WHERE `+isOld+` LIMIT 1`, args, &id)
+	if errors.Is(err, enrollment.ErrNotFound) {
+		return nil // as a rule, and nobody had to wait for the one writer of SQLite
+	}
+	if err != nil {
+		return err
+	}
+	return j.db.Update(ctx, func(ctx context.Context, c database.Conn) error {
+		if _, err := c.Exec(ctx, `DELETE FROM ref_imports WHERE `+isOld, args...); err != nil {
+			return err
+		}
+		return forgetResults(ctx, c)
+	})
+}
+
+func forgetResults(ctx context.Context, c database.Conn) error {
+	_, err := c.Exec(ctx, `DELETE FROM ref_import_results WHERE (site, id) NOT IN (SELECT site, id FROM ref_imports)`)
 	return err
 }
 
 // Start imports a list that was checked. One that is started already goes on.
 func (j *Jobs) Start(ctx context.Context, site, id string) error {
-	tx, err := j.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	done, err := tx.ExecContext(ctx, `UPDATE ref_imports SET state = ?, done = 0, counts = '{}' WHERE site = ? AND id = ? AND state = ?`,
-		Importing, site, id, Checked)
-	if err != nil {
-		return err
-	}
-	if n, err := done.RowsAffected(); err != nil || n == 0 {
-		if err == nil {
-			_, err = j.Get(ctx, site, id)
+	err := j.db.Update(ctx, func(ctx context.Context, c database.Conn) error {
+		n, err := c.Exec(ctx, `UPDATE ref_imports SET state = ?, done = 0, counts = '{}', lease_until = 0 WHERE site = ? AND id = ? AND state = ?`,
+			string(Importing), site, id, string(Checked))
+		if err != nil {
+			return err
 		}
+		if n == 0 {
+			_, err = get(ctx, c, site, id)
+			return err
+		}
+		_, err = c.Exec(ctx, `DELETE FROM ref_import_results WHERE site = ? AND id = ?`, site, id)
 		return err
+	})
+	if err == nil {
+		j.rouse()
 	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM ref_import_results WHERE site = ? AND id = ?`, site, id); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return err
-	}
-	j.rouse()
-	return nil
+	return err
 }
 
 func (j *Jobs) rouse() {
@@ -166,79 +188,78 @@ func (j *Jobs) rouse() {
 	case j.wake <- struct{}{}:
 	default: // it is awake
 	}
+	j.db.Signals.Changed(database.Imports)
 }
 
 const columns = `site, id, state, total, done, counts, by, at`
 
-func scan(row interface{ Scan(...any) error }) (job Job, err error) {
-	var counts []byte
-	var at int64
-	err = row.Scan(&job.site, &job.ID, &job.State, &job.Total, &job.Done, &counts, &job.By, &at)
-	if errors.Is(err, sql.ErrNoRows) {
-		return Job{}, enrollment.ErrNotFound
+// rows is a unit, or the database itself.
+type rows interface {
+	Rows(ctx context.Context, text string, args []any, scan func(database.Scanner) error) error
+}
+
+func list(ctx context.Context, from rows, where string, args ...any) (jobs []Job, err error) {
+	jobs = []Job{}
+	err = from.Rows(ctx, `SELECT `+columns+` FROM ref_imports WHERE `+where, args, func(row database.Scanner) error {
+		var job Job
+		var counts, state string
+		var at int64
+		if err := row.Scan(&job.site, &job.ID, &state, &job.Total, &job.Done, &counts, &job.By, &at); err != nil {
+			return err
+		}
+		job.State, job.At = State(state), time.UnixMicro(at).UTC()
+		jobs = append(jobs, job)
+		return json.Unmarshal([]byte(counts), &jobs[len(jobs)-1].Counts)
+	})
+	return jobs, err
+}
+
+func get(ctx context.Context, from rows, site, id string) (Job, error) {
+	jobs, err := list(ctx, from, `site = ? AND id = ?`, site, id)
+	if err == nil && len(jobs) == 0 {
+		err = enrollment.ErrNotFound
 	}
 	if err != nil {
 		return Job{}, err
 	}
-	job.At = time.UnixMicro(at).UTC()
-	return job, json.Unmarshal(counts, &job.Counts)
+	return jobs[0], nil
 }
 
 // Get returns one job of a site.
 func (j *Jobs) Get(ctx context.Context, site, id string) (Job, error) {
-	return scan(j.db.QueryRowContext(ctx, `SELECT `+columns+` FROM ref_imports WHERE site = ? AND id = ?`, site, id))
+	return get(ctx, j.db, site, id)
 }
 
 // List returns the jobs of a site, the newest first.
 func (j *Jobs) List(ctx context.Context, site string) ([]Job, error) {
-	return j.list(ctx, `site = ? ORDER BY at DESC, id LIMIT 20`, site)
-}
-
-func (j *Jobs) list(ctx context.Context, where string, args ...any) (list []Job, err error) {
-	rows, err := j.db.QueryContext(ctx, `SELECT `+columns+` FROM ref_imports WHERE `+where, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	list = []Job{}
-	for rows.Next() {
-		job, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, job)
-	}
-	return list, rows.Err()
+	return list(ctx, j.db, `site = ? ORDER BY at DESC, id LIMIT 20`, site)
 }
 
 // Results returns what became of each row so far.
 func (j *Jobs) Results(ctx context.Context, site, id string) (list []accounts.ImportResult, err error) {
-	rows, err := j.db.QueryContext(ctx, `SELECT results FROM ref_import_results WHERE site = ? AND id = ? ORDER BY first`, site, id)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
 	list = []accounts.ImportResult{}
-	for rows.Next() {
-		var part []byte
-		if err := rows.Scan(&part); err != nil {
-			return nil, err
-		}
-		var results []accounts.ImportResult
-		if err := json.Unmarshal(part, &results); err != nil {
-			return nil, err
-		}
-		list = append(list, results...)
-	}
-	return list, rows.Err()
+	err = j.db.Rows(ctx, `SELECT results FROM ref_import_results WHERE site = ? AND id = ? ORDER BY first`, []any{site, id},
+		func(row database.Scanner) error {
+			var part string
+			if err := row.Scan(&part); err != nil {
+				return err
+			}
+			var results []accounts.ImportResult
+			if err := json.Unmarshal([]byte(part), &results); err != nil {
+				return err
+			}
+			list = append(list, results...)
+			return nil
+		})
+	return list, err
 }
 
 // Labels says whom the rows of a list are about, by address or name, as long as
 // the list is not imported.
 func (j *Jobs) Labels(ctx context.Context, site, id string) (map[int]string, error) {
 	var file []byte
-	err := j.db.QueryRowContext(ctx, `SELECT file FROM ref_imports WHERE site = ? AND id = ? AND state = ?`, site, id, Checked).Scan(&file)
-	if errors.Is(err, sql.ErrNoRows) {
+	err := j.db.Row(ctx, `SELECT file FROM ref_imports WHERE site = ? AND id = ? AND state = ?`, []any{site, id, string(Checked)}, &file)
+	if errors.Is(err, enrollment.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
@@ -253,116 +274,4 @@ func (j *Jobs) Labels(ctx context.Context, site, id string) (map[int]string, err
 		labels[r.N] = r.Label(parsed)
 	}
 	return labels, nil
-}
-
-// Run works on jobs until ctx ends, also on those that another process began.
-func (j *Jobs) Run(ctx context.Context) error {
-	var workers sync.WaitGroup
-	defer workers.Wait()
-	slots := make(chan struct{}, atOnce)
-	again := time.NewTicker(5 * time.Second) // for what failed
-	defer again.Stop()
-	for {
-		open, err := j.list(ctx, `state IN (?, ?) ORDER BY at, id`, Checking, Importing)
-		if err != nil && ctx.Err() == nil {
-			j.log.WarnContext(ctx, "imports: the list of jobs cannot be read", "error", err)
-		}
-		for _, job := range open {
-			if !j.take(job) {
-				continue
-			}
-			workers.Go(func() {
-				defer j.rouse()
-				defer j.give(job)
-				select {
-				case slots <- struct{}{}:
-				case <-ctx.Done():
-					return
-				}
-				defer func() { <-slots }()
-				if err := j.work(ctx, job); err != nil && ctx.Err() == nil {
-					j.log.WarnContext(ctx, "import stopped, to be tried again", "site", job.site, "import", job.ID, "error", err)
-					time.Sleep(time.Second)
-				}
-			})
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-j.wake:
-		case <-again.C:
-		}
-	}
-}
-
-func (j *Jobs) take(job Job) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.working[job.ID] {
-		return false
-	}
-	j.working[job.ID] = true
-	return true
-}
-
-func (j *Jobs) give(job Job) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	delete(j.working, job.ID)
-}
-
-// work does what is left of a job.
-func (j *Jobs) work(ctx context.Context, job Job) error {
-	// It may have come further since it was listed.
-	job, err := j.Get(ctx, job.site, job.ID)
-	if err != nil || !job.State.Running() {
-		return err
-	}
-	var file []byte
-	if err := j.db.QueryRowContext(ctx, `SELECT file FROM ref_imports WHERE site = ? AND id = ?`, job.site, job.ID).Scan(&file); err != nil {
-		return err
-	}
-	parsed, err := usercsv.Parse(file)
-	if err != nil {
-		return err
-	}
-	if job.State == Checking && job.Done > 0 { // what a check remembers is not in the table
-		job.Done, job.Counts = 0, accounts.ImportCounts{}
-		if _, err := j.db.ExecContext(ctx, `DELETE FROM ref_import_results WHERE site = ? AND id = ?`, job.site, job.ID); err != nil {
-			return err
-		}
-	}
-	err = j.accounts.ImportUsers(ctx, accounts.Import{
-		Site: job.site, File: parsed, DryRun: job.State == Checking, From: job.Done, Record: true,
-		Each: func(tx *sql.Tx, results []accounts.ImportResult) error {
-			text, err := json.Marshal(results)
-			if err != nil {
-				return err
-			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO ref_import_results (site, id, first, results) VALUES (?, ?, ?, ?)`,
-				job.site, job.ID, job.Done, text); err != nil {
-				return err
-			}
-			job.Done += len(results)
-			job.Counts.Add(results)
-			counts, err := json.Marshal(job.Counts)
-			if err != nil {
-				return err
-			}
-			_, err = tx.ExecContext(ctx, `UPDATE ref_imports SET done = ?, counts = ? WHERE site = ? AND id = ?`, job.Done, counts, job.site, job.ID)
-			return err
-		},
-	})
-	if err != nil {
-		return err
-	}
-	end := Checked
-	if job.State == Importing {
-		end = Imported
-		j.log.InfoContext(ctx, "users imported", "site", job.site, "import", job.ID, "rows", job.Done, "counts", job.Counts.String())
-	}
-	// The list itself is of no more use once it is imported.
-	_, err = j.db.ExecContext(ctx, `UPDATE ref_imports SET state = ?, file = CASE WHEN ? = ? THEN x'' ELSE file END WHERE site = ? AND id = ?`,
-		end, end, Imported, job.site, job.ID)
-	return err
 }

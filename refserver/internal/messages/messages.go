@@ -5,7 +5,6 @@ package messages
 
 import (
 	"context"
-	"database/sql"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -17,13 +16,14 @@ import (
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/enrollment/adminhttp"
 	"example.com/enrollkit/enrollment/mailer"
+	"example.com/enrollkit/refserver/internal/database"
 )
 
-// Store is the table. Make one with [Open], and give it the Mailer that uses it
+// Store is the table. Make one with [New], and give it the Mailer that uses it
 // before anybody edits: that is where defaults and previews come from. It is
 // safe for concurrent use.
 type Store struct {
-	db     *sql.DB
+	db     *database.DB
 	sites  enrollment.Sites
 	mailer *mailer.Mailer
 	built  []string // languages that come with the mailer
@@ -34,15 +34,8 @@ var (
 	_ adminhttp.Messages = (*Store)(nil)
 )
 
-// Open makes the table if need be.
-func Open(ctx context.Context, db *sql.DB, sites enrollment.Sites) (*Store, error) {
-	_, err := db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS ref_messages (
-		site TEXT NOT NULL, kind TEXT NOT NULL, language TEXT NOT NULL,
-		subject TEXT NOT NULL, text TEXT NOT NULL, html TEXT NOT NULL,
-		edited_by TEXT NOT NULL, edited_at INTEGER NOT NULL, PRIMARY KEY (site, kind, language))`)
-	if err != nil {
-		return nil, fmt.Errorf("messages: %w", err)
-	}
+// New returns the texts in a database.
+func New(db *database.DB, sites enrollment.Sites) (*Store, error) {
 	s := &Store{db: db, sites: sites}
 	entries, err := fs.ReadDir(mailer.Templates(), ".")
 	if err != nil {
@@ -61,9 +54,9 @@ func (s *Store) Use(m *mailer.Mailer) { s.mailer = m }
 
 // Template implements [mailer.Overrides].
 func (s *Store) Template(ctx context.Context, site string, kind mailer.Kind, language string) (t mailer.Template, found bool, err error) {
-	row := s.db.QueryRowContext(ctx, `SELECT subject, text, html FROM ref_messages WHERE site = ? AND kind = ? AND language = ?`, site, string(kind), language)
-	err = row.Scan(&t.Subject, &t.Text, &t.HTML)
-	if errors.Is(err, sql.ErrNoRows) {
+	err = s.db.Row(ctx, `SELECT subject, text, html FROM ref_messages WHERE site = ? AND kind = ? AND language = ?`,
+		[]any{site, string(kind), language}, &t.Subject, &t.Text, &t.HTML)
+	if errors.Is(err, enrollment.ErrNotFound) {
 		return mailer.Template{}, false, nil
 	}
 	return t, err == nil, err
@@ -104,19 +97,15 @@ func (s *Store) languages(ctx context.Context, site string) ([]string, error) {
 func canonical(l string) string { return strings.ToLower(strings.ReplaceAll(l, "_", "-")) }
 
 func (s *Store) edited(ctx context.Context, site string) (list []adminhttp.Message, err error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT kind, language FROM ref_messages WHERE site = ? ORDER BY kind, language`, site)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
+	err = s.db.Rows(ctx, `SELECT kind, language FROM ref_messages WHERE site = ? ORDER BY kind, language`, []any{site}, func(row database.Scanner) error {
 		m := adminhttp.Message{Edited: true}
-		if err := rows.Scan(&m.Kind, &m.Language); err != nil {
-			return nil, err
+		if err := row.Scan(&m.Kind, &m.Language); err != nil {
+			return err
 		}
 		list = append(list, m)
-	}
-	return list, rows.Err()
+		return nil
+	})
+	return list, err
 }
 
 // kinds are in the order in which people see them: what is sent most first.
@@ -200,7 +189,7 @@ func (s *Store) PutMessage(ctx context.Context, by enrollment.Actor, kind, langu
 	if err := mailer.Check(k, mailer.Template(m)); err != nil {
 		return adminhttp.Message{}, err
 	}
-	_, err = s.db.ExecContext(ctx, `INSERT INTO ref_messages (site, kind, language, subject, text, html, edited_by, edited_at)
+	_, err = s.db.Exec(ctx, `INSERT INTO ref_messages (site, kind, language, subject, text, html, edited_by, edited_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (site, kind, language) DO UPDATE SET
 		subject = excluded.subject, text = excluded.text, html = excluded.html, edited_by = excluded.edited_by, edited_at = excluded.edited_at`,
 		by.Site, string(k), l, m.Subject, m.Text, m.HTML, by.ID, time.Now().UnixMicro())
@@ -216,7 +205,7 @@ func (s *Store) ResetMessage(ctx context.Context, by enrollment.Actor, kind, lan
 	if err != nil {
 		return err
 	}
-	_, err = s.db.ExecContext(ctx, `DELETE FROM ref_messages WHERE site = ? AND kind = ? AND language = ?`, by.Site, string(k), l)
+	_, err = s.db.Exec(ctx, `DELETE FROM ref_messages WHERE site = ? AND kind = ? AND language = ?`, by.Site, string(k), l)
 	return err
 }
 

@@ -84,8 +84,8 @@ type tenants struct {
 	passcode                         string
 }
 
-func twoSites(t *testing.T) tenants {
-	w := start(t)
+func twoSites(t *testing.T, change ...func(*Config)) tenants {
+	w := start(t, change...)
 	var made struct {
 		ID    string
 		Token string `json:"admin_token"`
@@ -123,54 +123,56 @@ func (x tenants) ids(path string) string {
 }
 
 func TestASiteSeesNothingOfAnother(t *testing.T) {
-	x := twoSites(t)
-	b := x.signIn("root@other.example", x.other)
-	before := x.signIn(adminEmail, adminToken).get("/devices/" + x.device)
+	onEach(t, func(t *testing.T, on func(*Config)) {
+		x := twoSites(t, on)
+		b := x.signIn("root@other.example", x.other)
+		before := x.signIn(adminEmail, adminToken).get("/devices/" + x.device)
 
-	admin := documented(t, adminhttp.OpenAPI(), "/api/v1")
-	for _, op := range slices.Concat(ownOperations(t), admin) {
-		t.Run(op.method+" "+op.path, func(t *testing.T) {
-			if op.path == "/sign-in" || op.path == "/sign-out" || strings.HasPrefix(op.path, "/static/") {
-				t.Skip("belongs to no site")
-			}
-			x := x
-			x.world = &world{t: t, base: x.base}
-			path := x.ids(op.path)
-			var got answer
-			if strings.HasPrefix(path, "/api/") {
-				body := ""
-				if op.method == http.MethodPatch {
-					body = `{"email":"thief@other.example"}`
+		admin := documented(t, adminhttp.OpenAPI(), "/api/v1")
+		for _, op := range slices.Concat(ownOperations(t), admin) {
+			t.Run(op.method+" "+op.path, func(t *testing.T) {
+				if op.path == "/sign-in" || op.path == "/sign-out" || strings.HasPrefix(op.path, "/static/") {
+					t.Skip("belongs to no site")
 				}
-				if strings.HasSuffix(path, "/devices/renew") {
-					body = `{"ids":["` + x.device + `"]}`
+				x := x
+				x.world = &world{t: t, base: x.base}
+				path := x.ids(op.path)
+				var got answer
+				if strings.HasPrefix(path, "/api/") {
+					body := ""
+					if op.method == http.MethodPatch {
+						body = `{"email":"thief@other.example"}`
+					}
+					if strings.HasSuffix(path, "/devices/renew") {
+						body = `{"ids":["` + x.device + `"]}`
+					}
+					header := http.Header{"Authorization": {"Bearer " + x.other}, "Content-Type": {"application/json"}}
+					got = x.send(plain, op.method, path, header, body)
+					if strings.Contains(op.path, "{id}") {
+						nobody := x.send(plain, op.method, strings.NewReplacer(x.user, "u_none", x.invitation, "inv_none", x.device, "dev_none", x.list, "imp_none").Replace(path), header, body)
+						assert.Equal(t, nobody.body, got.body, "an id of another site is answered as one that never was")
+					}
+				} else {
+					b := &browser{x.world, b.client}
+					form := url.Values{"email": {"thief@other.example"}, "name": {"x"}, "id": {x.device}, "user": {x.user}}
+					if op.method == http.MethodPost {
+						form.Set("form_token", formToken.FindStringSubmatch(b.get("/users/new"))[1])
+					}
+					got = b.send(b.client, op.method, path, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Origin": {x.base}}, form.Encode())
 				}
-				header := http.Header{"Authorization": {"Bearer " + x.other}, "Content-Type": {"application/json"}}
-				got = x.send(plain, op.method, path, header, body)
 				if strings.Contains(op.path, "{id}") {
-					nobody := x.send(plain, op.method, strings.NewReplacer(x.user, "u_none", x.invitation, "inv_none", x.device, "dev_none", x.list, "imp_none").Replace(path), header, body)
-					assert.Equal(t, nobody.body, got.body, "an id of another site is answered as one that never was")
+					assert.Equal(t, http.StatusNotFound, got.status, got.body)
 				}
-			} else {
-				b := &browser{x.world, b.client}
-				form := url.Values{"email": {"thief@other.example"}, "name": {"x"}, "id": {x.device}, "user": {x.user}}
-				if op.method == http.MethodPost {
-					form.Set("form_token", formToken.FindStringSubmatch(b.get("/users/new"))[1])
+				for _, secret := range []string{"Secret Agent", "Secret phone", "agent@example.com", "Secret Listed", "Secret subject", x.passcode} {
+					assert.NotContains(t, got.body, secret)
 				}
-				got = b.send(b.client, op.method, path, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Origin": {x.base}}, form.Encode())
-			}
-			if strings.Contains(op.path, "{id}") {
-				assert.Equal(t, http.StatusNotFound, got.status, got.body)
-			}
-			for _, secret := range []string{"Secret Agent", "Secret phone", "agent@example.com", "Secret Listed", "Secret subject", x.passcode} {
-				assert.NotContains(t, got.body, secret)
-			}
-		})
-	}
-	assert.Equal(t, x.passcode, x.reveal(adminToken), "the other site's passcode was made, not this one")
-	after := x.signIn(adminEmail, adminToken).get("/devices/" + x.device)
-	events := regexp.MustCompile(`<li><span class="dot`)
-	assert.Equal(t, len(events.FindAllString(before, -1)), len(events.FindAllString(after, -1)), "nothing happened to the device")
+			})
+		}
+		assert.Equal(t, x.passcode, x.reveal(adminToken), "the other site's passcode was made, not this one")
+		after := x.signIn(adminEmail, adminToken).get("/devices/" + x.device)
+		events := regexp.MustCompile(`<li><span class="dot`)
+		assert.Equal(t, len(events.FindAllString(before, -1)), len(events.FindAllString(after, -1)), "nothing happened to the device")
+	})
 }
 
 func TestNoChangeIsTakenFromAnotherSitesPage(t *testing.T) {
@@ -222,23 +224,26 @@ func TestNoChangeIsTakenFromAnotherSitesPage(t *testing.T) {
 }
 
 func TestGetChangesNothing(t *testing.T) {
-	x := twoSites(t)
-	b := x.signIn(adminEmail, adminToken)
-	journal := func() string {
-		return x.api(adminToken, http.MethodGet, "/api/v1/events", "", http.StatusOK).body
-	}
-	x.eventually("the journal is in order", func() bool {
-		text := journal()
-		return strings.Contains(text, "device.enrolled") && strings.Contains(text, `"reason":"accepted"`)
-	})
-	before := journal()
-	for _, op := range ownOperations(t) {
-		if op.method == http.MethodGet {
-			b.send(b.client, http.MethodGet, x.ids(op.path), nil, "")
-			b.send(b.client, http.MethodHead, x.ids(op.path), nil, "")
+	onEach(t, func(t *testing.T, on func(*Config)) {
+		x := twoSites(t, on)
+		b := x.signIn(adminEmail, adminToken)
+		journal := func() string {
+			return x.api(adminToken, http.MethodGet, "/api/v1/events", "", http.StatusOK).body
 		}
-	}
-	assert.Equal(t, before, journal())
+		x.eventually("the journal is in order", func() bool {
+			text := journal()
+			return strings.Contains(text, "device.enrolled") && strings.Contains(text, `"reason":"accepted"`) &&
+				strings.Contains(text, "passcode.generated")
+		})
+		before := journal()
+		for _, op := range ownOperations(t) {
+			if op.method == http.MethodGet {
+				b.send(b.client, http.MethodGet, x.ids(op.path), nil, "")
+				b.send(b.client, http.MethodHead, x.ids(op.path), nil, "")
+			}
+		}
+		assert.Equal(t, before, journal())
+	})
 }
 
 func TestWhoIsNotSignedInSeesTheSignInPage(t *testing.T) {
@@ -259,34 +264,36 @@ func TestWhoIsNotSignedInSeesTheSignInPage(t *testing.T) {
 }
 
 func TestSignIn(t *testing.T) {
-	w := start(t)
-	try := func(email, token string) answer {
-		return w.send(plain, http.MethodPost, "/sign-in", http.Header{
-			"Content-Type": {"application/x-www-form-urlencoded"}, "Origin": {w.base},
-		}, url.Values{"email": {email}, "token": {token}}.Encode())
-	}
-	wrong := try(adminEmail, "wrong")
-	assert.Equal(t, http.StatusUnauthorized, wrong.status)
-	assert.Equal(t, http.StatusUnauthorized, try("other@localhost", adminToken).status, "the token of somebody else")
-	good := try("Admin@Localhost", adminToken)
-	assert.Equal(t, http.StatusSeeOther, good.status)
-	cookie := good.header.Get("Set-Cookie")
-	assert.Contains(t, cookie, "HttpOnly")
-	assert.Contains(t, cookie, "SameSite=Lax")
+	onEach(t, func(t *testing.T, on func(*Config)) {
+		w := start(t, on)
+		try := func(email, token string) answer {
+			return w.send(plain, http.MethodPost, "/sign-in", http.Header{
+				"Content-Type": {"application/x-www-form-urlencoded"}, "Origin": {w.base},
+			}, url.Values{"email": {email}, "token": {token}}.Encode())
+		}
+		wrong := try(adminEmail, "wrong")
+		assert.Equal(t, http.StatusUnauthorized, wrong.status)
+		assert.Equal(t, http.StatusUnauthorized, try("other@localhost", adminToken).status, "the token of somebody else")
+		good := try("Admin@Localhost", adminToken)
+		assert.Equal(t, http.StatusSeeOther, good.status)
+		cookie := good.header.Get("Set-Cookie")
+		assert.Contains(t, cookie, "HttpOnly")
+		assert.Contains(t, cookie, "SameSite=Lax")
 
-	b := w.signIn(adminEmail, adminToken)
-	session := b.client.Jar.Cookies(mustParse(t, w.base))[0]
-	b.post("/sign-out", nil, http.StatusSeeOther)
-	got := w.send(plain, http.MethodGet, "/devices", http.Header{"Cookie": {session.Name + "=" + session.Value}}, "")
-	assert.Equal(t, http.StatusSeeOther, got.status, "the session is over, not only the cookie")
+		b := w.signIn(adminEmail, adminToken)
+		session := b.client.Jar.Cookies(mustParse(t, w.base))[0]
+		b.post("/sign-out", nil, http.StatusSeeOther)
+		got := w.send(plain, http.MethodGet, "/devices", http.Header{"Cookie": {session.Name + "=" + session.Value}}, "")
+		assert.Equal(t, http.StatusSeeOther, got.status, "the session is over, not only the cookie")
 
-	for range 10 {
-		try(adminEmail, "wrong")
-	}
-	limited := try(adminEmail, adminToken)
-	assert.Equal(t, http.StatusTooManyRequests, limited.status)
-	assert.NotEmpty(t, limited.header.Get("Retry-After"))
-	w.api(adminToken, http.MethodGet, "/api/v1/site", "", http.StatusOK) // programs go on
+		for range 10 {
+			try(adminEmail, "wrong")
+		}
+		limited := try(adminEmail, adminToken)
+		assert.Equal(t, http.StatusTooManyRequests, limited.status)
+		assert.NotEmpty(t, limited.header.Get("Retry-After"))
+		w.api(adminToken, http.MethodGet, "/api/v1/site", "", http.StatusOK) // programs go on
+	})
 }
 
 func TestTheCookieOfAnHTTPSServerIsForHTTPSAlone(t *testing.T) {
@@ -313,25 +320,27 @@ func TestOnlyKnownHostsAreAnswered(t *testing.T) {
 }
 
 func TestTheDocumentIsServedAndEveryOperationInItExists(t *testing.T) {
-	w := start(t)
-	document := w.send(plain, http.MethodGet, "/openapi.yaml", nil, "").body
-	for _, op := range documented(t, []byte(document), "") {
-		token := adminToken
-		if op.path == "/api/v1/sites" {
-			token = operatorToken
+	onEach(t, func(t *testing.T, on func(*Config)) {
+		w := start(t, on)
+		document := w.send(plain, http.MethodGet, "/openapi.yaml", nil, "").body
+		for _, op := range documented(t, []byte(document), "") {
+			token := adminToken
+			if op.path == "/api/v1/sites" {
+				token = operatorToken
+			}
+			got := w.send(plain, op.method, strings.ReplaceAll(op.path, "{id}", "x"), http.Header{"Authorization": {"Bearer " + token}}, "{}")
+			if !strings.Contains(op.path, "{") { // what is named there does not exist
+				assert.NotEqual(t, http.StatusNotFound, got.status, op)
+			}
+			assert.NotEqual(t, http.StatusMethodNotAllowed, got.status, op)
+			assert.Less(t, got.status, 500, op)
 		}
-		got := w.send(plain, op.method, strings.ReplaceAll(op.path, "{id}", "x"), http.Header{"Authorization": {"Bearer " + token}}, "{}")
-		if !strings.Contains(op.path, "{id}") {
-			assert.NotEqual(t, http.StatusNotFound, got.status, op)
+		for _, op := range ownOperations(t) {
+			if strings.HasPrefix(op.path, "/api/") {
+				assert.Contains(t, documented(t, []byte(document), ""), op)
+			}
 		}
-		assert.NotEqual(t, http.StatusMethodNotAllowed, got.status, op)
-		assert.Less(t, got.status, 500, op)
-	}
-	for _, op := range ownOperations(t) {
-		if strings.HasPrefix(op.path, "/api/") {
-			assert.Contains(t, documented(t, []byte(document), ""), op)
-		}
-	}
+	})
 }
 
 func mustParse(t *testing.T, s string) *url.URL {

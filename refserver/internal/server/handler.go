@@ -2,16 +2,18 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/gorilla/mux"
 
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/enrollment/adminhttp"
+	"example.com/enrollkit/enrollment/android"
 	"example.com/enrollkit/enrollment/enrollhttp"
 	"example.com/enrollkit/refserver/internal/console"
+	"example.com/enrollkit/refserver/internal/database"
 	"example.com/enrollkit/refserver/internal/session"
 	"example.com/enrollkit/refserver/internal/siteapi"
 	"example.com/enrollkit/refserver/internal/web"
@@ -23,16 +25,16 @@ func (s *server) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, err := s.ownRoutes(guard)
-	if err != nil {
-		return nil, err
-	}
-	people, err := enrollhttp.New(s.svc, enrollhttp.Options{TrustedProxies: s.TrustedProxies, AnswerTime: s.AnswerTime, Logger: s.Log})
+	people, err := enrollhttp.New(s.svc, enrollhttp.Options{Platforms: s.platforms(), TrustedProxies: s.TrustedProxies, AnswerTime: s.AnswerTime, Logger: s.Log})
 	if err != nil {
 		return nil, err
 	}
 	admin := adminhttp.New(s.svc, guard.Actor, adminhttp.BasePath("/api/v1"), adminhttp.Logger(s.Log), adminhttp.WithMessages(s.messages),
 		adminhttp.TrustedOrigins(s.public.Scheme+"://"+s.public.Host))
+	own, err := s.ownRoutes(guard)
+	if err != nil {
+		return nil, err
+	}
 
 	// The SDK's handlers have guards of their own and take whole paths.
 	root := mux.NewRouter().SkipClean(true).UseEncodedPath()
@@ -42,39 +44,80 @@ func (s *server) handler() (http.Handler, error) {
 	for _, path := range []string{"/enroll", "/enroll/login", "/enroll/login/accept"} {
 		root.Path(path).Handler(people)
 	}
+	root.Path("/api/v1/users/{id}/export").Handler(admin)
 	root.Path("/api/v1/{own:sites|site|users}").Handler(own)
 	root.PathPrefix("/api/v1/users/").Handler(own)
 	root.PathPrefix("/api/v1/").Handler(admin)
 	root.PathPrefix("/").Handler(own)
-	return web.RequestID(web.Headers(web.KnownHosts(s.public)(root))), nil
+
+	var patterns web.Patterns
+	patterns.Add("", enrollhttp.OpenAPI())
+	patterns.Add("/api/v1", adminhttp.OpenAPI())
+	var handler http.Handler = root
+	for _, around := range []func(http.Handler) http.Handler{ // from the inside out
+		s.signal, bound, s.gate, web.KnownHosts(s.public), web.Headers,
+		web.Observe(s.Log, patterns.Of, s.seen), web.RequestID(s.TrustedProxies),
+	} {
+		handler = around(handler)
+	}
+	return handler, nil
+}
+
+// seen logs and counts one request. What probes and pages ask for all the time
+// is for whoever looks closely.
+func (s *server) seen(ctx context.Context, r web.Seen) {
+	s.metrics.Request(r)
+	level := slog.LevelInfo
+	switch {
+	case r.Status >= http.StatusInternalServerError && r.Status != http.StatusServiceUnavailable:
+		level = slog.LevelError
+	case r.Status == http.StatusServiceUnavailable && r.Route != "/readyz":
+		level = slog.LevelWarn
+	case s.Demo, r.Route == "/healthz", r.Route == "/readyz", strings.HasPrefix(r.Route, "/static/"):
+		level = slog.LevelDebug
+	}
+	s.Log.LogAttrs(ctx, level, "request", slog.String("method", r.Method), slog.String("route", r.Route), slog.Int("status", r.Status),
+		slog.Float64("ms", float64(r.Took.Microseconds())/1000), slog.String("request_id", r.RequestID))
+}
+
+// signal tells the pages that are open to look again after a change: not after a
+// sign of life, which they show in a while by themselves.
+func (s *server) signal(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r)
+		if r.Method != http.MethodGet && r.Method != http.MethodHead && r.URL.Path != "/device/v1/checkin" {
+			s.db.Signals.Changed(database.Devices)
+		}
+	})
 }
 
 // ownRoutes are the routes that are not the SDK's.
 func (s *server) ownRoutes(guard *session.Guard) (*mux.Router, error) {
 	screens, err := console.New(console.Options{
 		Service: s.svc, Accounts: s.accounts, Guard: guard, Mailbox: s.mailbox, Messages: s.messages, Imports: s.imports, Journal: s.journal,
-		TrustedProxies: s.TrustedProxies, Logger: s.Log,
+		Live: s.live, Pace: session.NewPace(s.db.Store, s.keys), Erase: s.eraseUser, TrustedProxies: s.TrustedProxies, Logger: s.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
 
 	own := mux.NewRouter().SkipClean(true)
-	own.Use(web.Log(s.Log))
+	own.Use(web.Named)
 	own.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	own.HandleFunc("/readyz", s.readyz)
+	own.HandleFunc(android.AssetLinksPath, s.assetLinks)
 	own.Handle("/openapi.yaml", siteapi.ServeOpenAPI(s.OpenAPI)).Methods(http.MethodGet, http.MethodHead)
-	(&siteapi.API{Accounts: s.accounts, Imports: s.imports, Guard: guard, OperatorToken: s.OperatorToken, Logger: s.Log}).Mount(own)
+	(&siteapi.API{Accounts: s.accounts, Imports: s.imports, Guard: guard, OperatorToken: s.OperatorToken, Erase: s.eraseUser, Logger: s.Log}).Mount(own)
 	screens.Mount(own)
-	own.NotFoundHandler = web.Log(s.Log)(notFound(screens.NotFound))
-	own.MethodNotAllowedHandler = web.Log(s.Log)(http.HandlerFunc(methodNotAllowed))
+	own.NotFoundHandler = notFound(screens.NotFound)
+	own.MethodNotAllowedHandler = http.HandlerFunc(methodNotAllowed)
 	return own, nil
 }
 
 // journal returns what happened to one subject of a site. The Service has the
 // journal of a whole site; its storage has this, too.
 func (s *server) journal(ctx context.Context, site, subject string) (events []enrollment.Event, err error) {
-	err = s.store.View(ctx, func(ctx context.Context, tx enrollment.Tx) error {
+	err = s.db.Store.View(ctx, func(ctx context.Context, tx enrollment.Tx) error {
 		events, err = tx.Journal().List(ctx, enrollment.EventQuery{Site: site, Subject: subject})
 		return err
 	})
@@ -94,15 +137,4 @@ func notFound(page http.HandlerFunc) http.Handler {
 
 func methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	web.WriteProblem(w, r, web.Refusal(http.StatusMethodNotAllowed, "method_not_allowed", "This method does not apply here."))
-}
-
-// readyz says whether requests should come here.
-func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	if !s.ready.Load() || s.store.Check(ctx) != nil || s.accounts.Ping(ctx) != nil {
-		web.WriteProblem(w, r, web.Refusal(http.StatusServiceUnavailable, "not_ready", "The server is starting, stopping, or has no database."))
-		return
-	}
-	w.WriteHeader(http.StatusOK)
 }

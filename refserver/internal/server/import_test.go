@@ -47,32 +47,34 @@ func (b *browser) until(path, what string) string {
 }
 
 func TestAListIsCheckedShownAndImported(t *testing.T) {
-	w := start(t)
-	b := w.signIn(adminEmail, adminToken)
-	w.user(adminToken, "Ann", "ann@example.com")
-	var list strings.Builder
-	list.WriteString("email;name\r\nann@example.com;Ann Lee\r\nwrong;Bob\r\n")
-	for i := range 1200 {
-		fmt.Fprintf(&list, "user%d@example.com;User %d\r\n", i, i)
-	}
-	path := b.choose(list.String(), http.StatusSeeOther).header.Get("Location")
-	page := b.until(path, "Checked")
-	assert.Contains(t, page, "Nothing has been changed yet")
-	assert.Contains(t, page, "Import 1201 users")
-	assert.Contains(t, page, "E-mail address: This is malformed.")
-	assert.Less(t, strings.Index(page, "This is malformed."), strings.Index(page, "New user"), "what is wrong comes first")
-	assert.Contains(t, page, "And 1002 more rows")
-	assert.NotContains(t, b.get("/users?q=user7"), "user7@example.com")
+	onEach(t, func(t *testing.T, on func(*Config)) {
+		w := start(t, on)
+		b := w.signIn(adminEmail, adminToken)
+		w.user(adminToken, "Ann", "ann@example.com")
+		var list strings.Builder
+		list.WriteString("email;name\r\nann@example.com;Ann Lee\r\nwrong;Bob\r\n")
+		for i := range 1200 {
+			fmt.Fprintf(&list, "user%d@example.com;User %d\r\n", i, i)
+		}
+		path := b.choose(list.String(), http.StatusSeeOther).header.Get("Location")
+		page := b.until(path, "Checked")
+		assert.Contains(t, page, "Nothing has been changed yet")
+		assert.Contains(t, page, "Import 1201 users")
+		assert.Contains(t, page, "E-mail address: This is malformed.")
+		assert.Less(t, strings.Index(page, "This is malformed."), strings.Index(page, "New user"), "what is wrong comes first")
+		assert.Contains(t, page, "And 1002 more rows")
+		assert.NotContains(t, b.get("/users?q=user7"), "user7@example.com")
 
-	b.post(path, nil, http.StatusSeeOther)
-	page = b.until(path, "Imported")
-	assert.Contains(t, page, "<dt>Added</dt><dd><b>1200</b></dd>")
-	assert.Contains(t, b.get("/users?q=user7"), "user7@example.com")
-	assert.Contains(t, b.get("/users?q=ann"), "Ann Lee")
-	b.post(path, nil, http.StatusSeeOther) // started again, it stays as it is
-	assert.Contains(t, b.get(path), "<dt>Added</dt><dd><b>1200</b></dd>")
-	assert.Contains(t, b.get("/users/import"), "1200 created, 1 updated, 0 unchanged, 1 not taken")
-	assert.NotContains(t, w.log.String(), "@example.com")
+		b.post(path, nil, http.StatusSeeOther)
+		page = b.until(path, "Imported")
+		assert.Contains(t, page, "<dt>Added</dt><dd><b>1200</b></dd>")
+		assert.Contains(t, b.get("/users?q=user7"), "user7@example.com")
+		assert.Contains(t, b.get("/users?q=ann"), "Ann Lee")
+		b.post(path, nil, http.StatusSeeOther) // started again, it stays as it is
+		assert.Contains(t, b.get(path), "<dt>Added</dt><dd><b>1200</b></dd>")
+		assert.Contains(t, b.get("/users/import"), "1200 created, 1 updated, 0 unchanged, 1 not taken")
+		assert.NotContains(t, w.log.String(), "@example.com")
+	})
 }
 
 func TestAListThatIsRefusedIsSaidAtTheField(t *testing.T) {
@@ -101,29 +103,31 @@ func TestAListThatIsRefusedIsSaidAtTheField(t *testing.T) {
 func long(n int) string { return strings.Repeat("x", n) }
 
 func TestAnImportGoesOnAfterARestart(t *testing.T) {
-	w := start(t)
-	var list strings.Builder
-	list.WriteString("email\n")
-	for i := range 3000 {
-		fmt.Fprintf(&list, "user%d@example.com,\n", i)
-	}
-	var job struct {
-		ID, State string
-		Done      int
-		Counts    map[string]int
-		Results   []struct{ Row int }
-	}
-	w.upload(adminToken, "?background=true", strings.ReplaceAll(list.String(), ",", ""), http.StatusAccepted).decode(t, &job)
-	w.stop()
-	w.run()
-	w.eventually("the import is done", func() bool {
-		w.api(adminToken, http.MethodGet, "/api/v1/users/imports/"+job.ID, "", http.StatusOK).decode(t, &job)
-		return job.State == "imported"
+	onEach(t, func(t *testing.T, on func(*Config)) {
+		w := start(t, on)
+		var list strings.Builder
+		list.WriteString("email\n")
+		for i := range 3000 {
+			fmt.Fprintf(&list, "user%d@example.com,\n", i)
+		}
+		var job struct {
+			ID, State string
+			Done      int
+			Counts    map[string]int
+			Results   []struct{ Row int }
+		}
+		w.upload(adminToken, "?background=true", strings.ReplaceAll(list.String(), ",", ""), http.StatusAccepted).decode(t, &job)
+		w.stop()
+		w.run(on)
+		w.eventually("the import is done", func() bool {
+			w.api(adminToken, http.MethodGet, "/api/v1/users/imports/"+job.ID, "", http.StatusOK).decode(t, &job)
+			return job.State == "imported"
+		})
+		assert.Equal(t, 3000, job.Done)
+		assert.Equal(t, 3000, job.Counts["created"])
+		require.Len(t, job.Results, 3000)
+		for i, r := range job.Results {
+			require.Equal(t, i+2, r.Row)
+		}
 	})
-	assert.Equal(t, 3000, job.Done)
-	assert.Equal(t, 3000, job.Counts["created"])
-	require.Len(t, job.Results, 3000)
-	for i, r := range job.Results {
-		require.Equal(t, i+2, r.Row)
-	}
 }

@@ -1,69 +1,55 @@
 package server
 
 import (
-	"crypto/rand"
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"example.com/enrollkit/credentials"
+	"example.com/enrollkit/refserver/internal/keyfile"
 )
 
 // openKeyring reads the key ring, or makes one if first says that nothing was
 // sealed yet. With a new ring in the place of a lost one, no stored credential
 // would work.
 func openKeyring(path string, first bool) (*credentials.Keyring, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && first {
-		return makeKeyring(path)
+	ring, err := keyfile.Read(path)
+	if errors.Is(err, keyfile.ErrMissing) && first {
+		return keyfile.Make(path)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, keyfile.ErrMissing) {
 		return nil, fmt.Errorf("key ring %s is missing, and the database was made with one: bring it back, or start with another -database", path)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("key ring: %w", err)
-	}
-	ring, err := credentials.ParseKeyring(text)
-	if err != nil {
-		return nil, fmt.Errorf("key ring %s: %w", path, err)
-	}
-	return ring, nil
+	return ring, err
 }
 
-// makeKeyring writes a new ring that only the server may read, on the disk
-// before anything is sealed with it.
-func makeKeyring(path string) (ring *credentials.Keyring, err error) {
-	key, err := credentials.NewKey(1, rand.Reader)
-	if err != nil {
-		return nil, err
+// checkKeyring compares the ring with the database.
+func (s *server) checkKeyring(ctx context.Context) error {
+	err := s.svc.Check(ctx)
+	if errors.Is(err, credentials.ErrWrongKey) || errors.Is(err, credentials.ErrUnknownKey) {
+		return fmt.Errorf("key ring %s does not belong to this database: start with the one that it was made with: %w", s.Keyring, err)
 	}
-	if ring, err = credentials.NewKeyring(key); err != nil {
-		return nil, err
-	}
-	// Written beside its place and moved there: killed in between, the next
-	// start finds no ring and makes one, and never half of one.
-	draft := path + ".new"
-	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("key ring: %w", err)
-	}
-	_, err = f.Write(ring.MarshalKeyring())
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, fmt.Errorf("key ring: %w", err)
-	}
-	if err := errors.Join(os.Rename(draft, path), syncDir(filepath.Dir(path))); err != nil {
-		return nil, fmt.Errorf("key ring: %w", err)
-	}
-	return ring, nil
+	return err
 }
 
-// syncDir puts a directory's entries on the disk.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+// keys returns the key ring of the moment.
+func (s *server) keys() *credentials.Keyring { return s.ring.Load() }
+
+// watchKeyring takes over what an operator does to the file of the key ring,
+// while the server runs. A ring that does not fit the database is not taken.
+func (s *server) watchKeyring(ctx context.Context) error {
+	return keyfile.Watch(ctx, s.Keyring, s.keys(), func(ring *credentials.Keyring) error {
+		if bytes.Equal(ring.MarshalKeyring(), s.keys().MarshalKeyring()) {
+			return nil // comments
+		}
+		if err := s.svc.UseKeyring(ctx, ring); err != nil {
+			return err
+		}
+		s.ring.Store(ring)
+		s.Log.InfoContext(ctx, "key ring changed", "current", ring.Current(), "keys", ring.IDs())
+		return nil
+	}, func(err error) {
+		s.Log.ErrorContext(ctx, "the key ring's file cannot be used; the ring from before applies", "error", err)
+	})
 }

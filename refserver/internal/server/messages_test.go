@@ -11,43 +11,45 @@ import (
 )
 
 func TestAMessageIsEditedPreviewedSentAndReset(t *testing.T) {
-	w := start(t)
-	b := w.signIn(adminEmail, adminToken)
-	w.user(adminToken, "Ann Lee", "ann@example.com")
-	passcode := w.passcode(adminToken)
-	const here = "/messages/self_service/en"
-	list := b.get("/messages")
-	assert.Contains(t, list, here)
-	assert.NotContains(t, list, "Edited")
-	page := b.get(here)
-	assert.Contains(t, page, "{{.Username}}")
-	assert.Contains(t, page, "The one-time password, in groups.")
-	edited := url.Values{
-		"subject": {"Your key for {{.Site}}"},
-		"text":    {"Hello {{.Name}}\r\n{{.Username}}\r\n{{.Password}}\r\n{{.URL}}"},
-		"html":    {`<p>Hello <b>{{.Name}}</b>: {{.Username}} {{.Password}} <a href="{{.URL}}">go</a></p>`},
-	}
+	onEach(t, func(t *testing.T, on func(*Config)) {
+		w := start(t, on)
+		b := w.signIn(adminEmail, adminToken)
+		w.user(adminToken, "Ann Lee", "ann@example.com")
+		passcode := w.passcode(adminToken)
+		const here = "/messages/self_service/en"
+		list := b.get("/messages")
+		assert.Contains(t, list, here)
+		assert.NotContains(t, list, "Edited")
+		page := b.get(here)
+		assert.Contains(t, page, "{{.Username}}")
+		assert.Contains(t, page, "The one-time password, in groups.")
+		edited := url.Values{
+			"subject": {"Your key for {{.Site}}"},
+			"text":    {"Hello {{.Name}}\r\n{{.Username}}\r\n{{.Password}}\r\n{{.URL}}"},
+			"html":    {`<p>Hello <b>{{.Name}}</b>: {{.Username}} {{.Password}} <a href="{{.URL}}">go</a></p>`},
+		}
 
-	// A preview has made-up values, stands in a sandbox, and keeps nothing.
-	preview := b.post(here+"/preview", edited, http.StatusOK)
-	assert.Contains(t, preview.body, "Your key for My company")
-	assert.Contains(t, preview.header.Get("Content-Security-Policy"), "sandbox allow-popups")
-	assert.NotContains(t, preview.body, "ann@example.com")
-	assert.NotContains(t, b.get("/messages"), "Edited")
-	assert.Contains(t, b.get(here+"/html"), "</html>")
+		// A preview has made-up values, stands in a sandbox, and keeps nothing.
+		preview := b.post(here+"/preview", edited, http.StatusOK)
+		assert.Contains(t, preview.body, "Your key for My company")
+		assert.Contains(t, preview.header.Get("Content-Security-Policy"), "sandbox allow-popups")
+		assert.NotContains(t, preview.body, "ann@example.com")
+		assert.NotContains(t, b.get("/messages"), "Edited")
+		assert.Contains(t, b.get(here+"/html"), "</html>")
 
-	b.post(here, edited, http.StatusSeeOther)
-	assert.Contains(t, b.get("/messages"), "Edited")
-	assert.Contains(t, b.get(here), "Your key for {{.Site}}")
-	w.ask("ann@example.com", passcode)
-	m := w.mailTo(adminToken, "ann@example.com", "mail.self_service")
-	assert.Equal(t, "Your key for My company", m.Subject)
-	assert.Contains(t, m.Text, "Hello Ann Lee\n")
-	assert.Contains(t, m.HTML, "<b>Ann Lee</b>")
+		b.post(here, edited, http.StatusSeeOther)
+		assert.Contains(t, b.get("/messages"), "Edited")
+		assert.Contains(t, b.get(here), "Your key for {{.Site}}")
+		w.ask("ann@example.com", passcode)
+		m := w.mailTo(adminToken, "ann@example.com", "mail.self_service")
+		assert.Equal(t, "Your key for My company", m.Subject)
+		assert.Contains(t, m.Text, "Hello Ann Lee\n")
+		assert.Contains(t, m.HTML, "<b>Ann Lee</b>")
 
-	b.post(here+"/reset", nil, http.StatusSeeOther)
-	assert.NotContains(t, b.get("/messages"), "Edited")
-	assert.NotContains(t, b.get(here), "Your key for {{.Site}}")
+		b.post(here+"/reset", nil, http.StatusSeeOther)
+		assert.NotContains(t, b.get("/messages"), "Edited")
+		assert.NotContains(t, b.get(here), "Your key for {{.Site}}")
+	})
 }
 
 func TestAMessageThatCannotBeSentIsRefusedAtItsField(t *testing.T) {

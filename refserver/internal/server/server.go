@@ -16,34 +16,47 @@ import (
 
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/enrollment"
+	"example.com/enrollkit/enrollment/android"
 	"example.com/enrollkit/enrollment/mailer"
-	"example.com/enrollkit/enrollment/sqlstore"
 	"example.com/enrollkit/refserver/internal/accounts"
+	"example.com/enrollkit/refserver/internal/applemdm"
+	"example.com/enrollkit/refserver/internal/database"
 	"example.com/enrollkit/refserver/internal/demo"
 	"example.com/enrollkit/refserver/internal/imports"
+	"example.com/enrollkit/refserver/internal/live"
 	"example.com/enrollkit/refserver/internal/mailbox"
 	"example.com/enrollkit/refserver/internal/messages"
+	"example.com/enrollkit/refserver/internal/metrics"
+	"example.com/enrollkit/refserver/internal/nodes"
 	"example.com/enrollkit/refserver/internal/smtp"
-	"example.com/enrollkit/refserver/sqlitedb"
 )
 
-// How long stopping takes at most: requests under way, then what is left.
+// How long stopping takes at most: requests under way, then what is left. With
+// the time before, in which requests still come, that is less than 10 s.
 const (
-	drainFor = 7 * time.Second
+	drainFor = 5 * time.Second
 	stopFor  = 2 * time.Second
+	// MaxLinger is the longest Config.Linger.
+	MaxLinger = 2500 * time.Millisecond
 )
 
 // server is one running server.
 type server struct {
 	Config
 	public   *url.URL
-	db       *sqlitedb.DB
-	store    *sqlstore.Store
+	node     string
+	db       *database.DB
+	health   *database.Health
 	accounts *accounts.Accounts
 	mailbox  *mailbox.Mailbox // nil with a mail server
 	messages *messages.Store
 	imports  *imports.Jobs
+	live     *live.Hub
+	metrics  *metrics.Metrics
+	ring     atomic.Pointer[credentials.Keyring]
 	svc      *enrollment.Service
+	android  *android.Platform
+	apple    *applemdm.Server // nil: not offered
 	ready    atomic.Bool
 }
 
@@ -72,21 +85,27 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
-	return s.serve(ctx, listener, handler, admin)
+	var counts net.Listener
+	if cfg.MetricsListen != "" {
+		if counts, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.MetricsListen); err != nil {
+			return err
+		}
+		defer func() { _ = counts.Close() }() // closed already unless something failed
+	}
+	return s.serve(ctx, listener, counts, handler, admin)
 }
 
 // open makes everything up to the Service, and the site of the first start.
 func (s *server) open(ctx context.Context) (admin signIn, err error) {
-	if s.db, err = sqlitedb.Open(s.Database); err != nil {
+	s.node, s.metrics = nodes.NewID(), metrics.New()
+	if s.db, err = database.Open(ctx, s.Database, database.Options{AllowUnsafe: s.AllowUnsafe}); err != nil {
 		return signIn{}, err
 	}
-	if s.store, err = sqlstore.New(sqlstore.SQL(s.db.DB), sqlstore.SQLite, sqlstore.Options{}); err != nil {
+	if err := s.db.Migrate(ctx); err != nil {
 		return signIn{}, err
 	}
-	if err := s.store.Migrate(ctx); err != nil {
-		return signIn{}, err
-	}
-	if s.accounts, err = accounts.Open(ctx, s.db.DB, s.public); err != nil {
+	s.health, s.live = s.db.Health(s.Now), live.New(s.db)
+	if s.accounts, err = accounts.Open(ctx, s.db, s.public); err != nil {
 		return signIn{}, err
 	}
 	_, known := s.accounts.First()
@@ -94,29 +113,35 @@ func (s *server) open(ctx context.Context) (admin signIn, err error) {
 	if err != nil {
 		return signIn{}, err
 	}
-	if err := s.makeService(ctx, ring); err != nil {
+	s.ring.Store(ring)
+	if err := s.makeService(ctx); err != nil {
 		return signIn{}, err
 	}
-	if s.imports, err = imports.Open(ctx, s.db.DB, s.accounts, s.Log); err != nil {
-		return signIn{}, err
-	}
+	s.imports = imports.New(s.db, s.accounts, s.Log)
 	if admin, err = s.firstSite(ctx); err != nil {
 		return signIn{}, err
 	}
 	if s.Demo {
-		admin.Passcode, err = demo.Seed(ctx, s.svc, s.accounts, admin.Principal)
+		admin.Passcode, err = demo.Seed(ctx, s.svc, s.accounts, admin.Principal, s.db.Shared() && !admin.First)
 	}
+	s.metrics.Watch(metrics.Node{
+		Ready:   func() bool { return s.ready.Load() && s.health.Ready() == nil },
+		Up:      func() bool { return s.health.Lost() == nil },
+		Skew:    s.health.Skew,
+		Streams: s.live.Streams,
+		Pool:    s.db.Pool(),
+	})
 	return admin, err
 }
 
 // makeService puts the Service together and checks the key ring against the
 // database before anybody is served.
-func (s *server) makeService(ctx context.Context, ring *credentials.Keyring) error {
-	sender, err := s.sender(ctx, ring)
+func (s *server) makeService(ctx context.Context) error {
+	sender, err := s.sender()
 	if err != nil {
 		return err
 	}
-	if s.messages, err = messages.Open(ctx, s.db.DB, s.accounts); err != nil {
+	if s.messages, err = messages.New(s.db, s.accounts); err != nil {
 		return err
 	}
 	deliverer, err := mailer.New(sender, mailer.Options{From: mailer.Address{Email: s.MailFrom}, Overrides: s.messages, Logger: s.Log})
@@ -124,15 +149,32 @@ func (s *server) makeService(ctx context.Context, ring *credentials.Keyring) err
 		return err
 	}
 	s.messages.Use(deliverer)
-	s.svc, err = enrollment.New(s.store, enrollment.Config{
-		Keyring: ring, Sites: s.accounts, Directory: s.accounts, Administrators: s.accounts,
-		Deliverer: deliverer, Logger: s.Log,
+	cfg := enrollment.Config{
+		Keyring: s.keys(), Sites: s.accounts, Directory: s.accounts, Administrators: s.accounts,
+		Deliverer: deliverer, Logger: s.Log, Observer: s.metrics.Observe, Now: s.Now,
 		SweepEvery: s.sweepEvery(),
-	})
-	if err != nil {
+	}
+	if s.svc, err = enrollment.New(s.db.Store, cfg); err != nil {
 		return err
 	}
-	return s.svc.Check(ctx)
+	if err := s.checkKeyring(ctx); err != nil {
+		return err
+	}
+	// What the Apple side has in the database is sealed, so it comes second.
+	if err := s.openApple(ctx); err != nil {
+		return err
+	}
+	if s.android, err = android.New(android.Config{Logger: s.Log}); err != nil {
+		return err
+	}
+	cfg.Platforms, cfg.Handlers = s.platforms(), s.handlers()
+	if s.svc, err = enrollment.New(s.db.Store, cfg); err != nil {
+		return err
+	}
+	if s.apple != nil {
+		s.apple.Use(s.svc)
+	}
+	return nil
 }
 
 // sweepEvery is quicker in the demo, where one wants to see it.
@@ -144,17 +186,16 @@ func (s *server) sweepEvery() time.Duration {
 }
 
 // sender is the mail server, or the built-in mailbox without one.
-func (s *server) sender(ctx context.Context, ring *credentials.Keyring) (mailer.Sender, error) {
+func (s *server) sender() (mailer.Sender, error) {
 	if !s.SMTP.IsZero() {
 		return smtp.New(s.SMTP)
 	}
-	var err error
-	s.mailbox, err = mailbox.Open(ctx, s.db.DB, ring)
-	return s.mailbox, err
+	s.mailbox = mailbox.New(s.db, s.keys)
+	return s.mailbox, nil
 }
 
 // serve answers requests and runs the workers until ctx ends.
-func (s *server) serve(ctx context.Context, listener net.Listener, handler http.Handler, admin signIn) error {
+func (s *server) serve(ctx context.Context, listener, counts net.Listener, handler http.Handler, admin signIn) error {
 	httpServer := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -163,27 +204,46 @@ func (s *server) serve(ctx context.Context, listener net.Listener, handler http.
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    32 << 10,
 	}
+	s.health.Look(ctx) // so that a clock that is off is known before anybody comes
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 
 	var workers sync.WaitGroup
-	worker := func(name string, run func(context.Context) error) {
+	workerIn := func(work context.Context, name string, run func(context.Context) error) {
 		workers.Go(func() {
 			if err := run(work); err != nil && work.Err() == nil {
 				stop(fmt.Errorf("%s: %w", name, err))
 			}
 		})
 	}
-	worker("http", func(context.Context) error {
-		if err := httpServer.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return err
+	worker := func(name string, run func(context.Context) error) { workerIn(work, name, run) }
+	answer := func(server *http.Server, listener net.Listener) func(context.Context) error {
+		return func(context.Context) error {
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
 		}
-		return nil
+	}
+	worker("http", answer(httpServer, listener))
+	metricsServer := s.metricsServer()
+	if counts != nil {
+		worker("metrics", answer(metricsServer, counts))
+	}
+	worker("health", s.health.Run)
+	worker("signals", s.db.Signals.Run)
+	worker("sites", func(ctx context.Context) error { return s.accounts.Run(ctx, s.Log) })
+	worker("key ring", s.watchKeyring)
+	worker("node", func(ctx context.Context) error {
+		return nodes.Run(ctx, s.db, s.node, func() []uint32 { return s.keys().IDs() })
 	})
 	worker("relay and sweeper", s.svc.Run)
 	worker("imports", s.imports.Run)
+	streams, endStreams := context.WithCancel(work)
+	defer endStreams()
+	workerIn(streams, "live updates", s.live.Run)
 	if s.Demo && s.Simulate != nil {
 		base := *s.public
 		base.Host = listener.Addr().String()
@@ -192,7 +252,8 @@ func (s *server) serve(ctx context.Context, listener net.Listener, handler http.
 
 	s.ready.Store(true)
 	admin.print(s.Out, s.public, s.mailbox != nil)
-	s.Log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "public_url", s.public.String())
+	s.Log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "public_url", s.public.String(),
+		"database", database.Redacted(s.Database), "node", s.node)
 	if s.Ready != nil {
 		s.Ready(s.public)
 	}
@@ -204,13 +265,26 @@ func (s *server) serve(ctx context.Context, listener net.Listener, handler http.
 	}
 	s.ready.Store(false)
 	s.Log.InfoContext(ctx, "stopping")
+	endStreams()
+	// Whoever chooses between nodes finds out that this one is to be left alone,
+	// while it goes on answering; connections are not used again.
+	httpServer.SetKeepAlivesEnabled(false)
+	time.Sleep(min(s.Linger, MaxLinger))
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
 	defer cancel()
 	if slow := httpServer.Shutdown(draining); slow != nil {
 		err = errors.Join(err, httpServer.Close())
 	}
 	stopWork()
+	_ = metricsServer.Close() // nobody waits for figures at the end
 	return errors.Join(err, wait(&workers))
+}
+
+// metricsServer answers whoever collects metrics, on a listener of its own.
+func (s *server) metricsServer() *http.Server {
+	routes := http.NewServeMux()
+	routes.Handle("GET /metrics", s.metrics.Handler())
+	return &http.Server{Handler: routes, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
 }
 
 // wait waits for the workers, but not for ever.

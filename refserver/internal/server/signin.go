@@ -2,11 +2,13 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
 
 	"example.com/enrollkit/credentials"
+	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/refserver/internal/accounts"
 	"example.com/enrollkit/refserver/internal/demo"
 )
@@ -15,6 +17,7 @@ import (
 type signIn struct {
 	accounts.Principal
 	Token credentials.Secret // zero: known from before
+	First bool               // the site was made now, by this node
 	Given bool               // by the configuration, so it is not printed
 
 	Passcode credentials.Secret // of the demo's self-service; zero without a demo
@@ -40,8 +43,14 @@ func (s *server) firstSite(ctx context.Context) (signIn, error) {
 		if s.Demo {
 			settings.Name = "Demo company"
 		}
-		_, p, err := s.accounts.CreateSite(ctx, settings, s.AdminEmail, token)
-		return signIn{Principal: p, Token: token.Secret, Given: given}, err
+		_, p, err := s.accounts.CreateFirst(ctx, settings, s.AdminEmail, token)
+		if errors.Is(err, enrollment.ErrExists) { // another node that started with this one was quicker
+			if err := s.accounts.Reload(ctx); err != nil {
+				return signIn{}, err
+			}
+			return s.firstSite(ctx)
+		}
+		return signIn{Principal: p, Token: token.Secret, First: err == nil, Given: given}, err
 	}
 	p, err := s.accounts.SetToken(ctx, site.ID, token)
 	return signIn{Principal: p, Token: token.Secret, Given: given}, err

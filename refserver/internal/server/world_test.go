@@ -20,6 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/enrollkit/credentials"
+	"example.com/enrollkit/refserver/internal/databasetest"
+	"example.com/enrollkit/refserver/pgtest"
 )
 
 // The tokens of every test; none of them may show up in a log.
@@ -34,9 +36,11 @@ type world struct {
 	t    *testing.T
 	base string
 	dir  string
-	out  *buffer
-	log  *buffer
-	stop func()
+
+	database string // of the latest run
+	out      *buffer
+	log      *buffer
+	stop     func()
 }
 
 // buffer is written by the server and read by the test.
@@ -55,6 +59,16 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// onEach runs a test on every database that the server supports.
+func onEach(t *testing.T, test func(t *testing.T, on func(*Config))) {
+	t.Helper()
+	databasetest.Each(t, func(t *testing.T, name string) {
+		test(t, func(c *Config) { c.Database = name })
+	})
 }
 
 // start starts a server in a new directory.
@@ -80,6 +94,7 @@ func (w *world) run(change ...func(*Config)) {
 	for _, c := range change {
 		c(&cfg)
 	}
+	w.database = cfg.Database
 	ready := make(chan *url.URL, 1)
 	cfg.Ready = func(base *url.URL) { ready <- base }
 	ctx, cancel := context.WithCancel(context.Background())
@@ -196,7 +211,7 @@ func (b *browser) post(path string, form url.Values, want int) answer {
 // eventually waits until ok.
 func (w *world) eventually(what string, ok func() bool) {
 	w.t.Helper()
-	require.Eventually(w.t, ok, 10*time.Second, 20*time.Millisecond, what)
+	require.Eventually(w.t, ok, time.Minute, 20*time.Millisecond, what) // on a busy machine
 }
 
 // user adds a user and returns the id.

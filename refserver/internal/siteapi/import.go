@@ -1,7 +1,7 @@
 package siteapi
 
 import (
-	"database/sql"
+	"context"
 	"errors"
 	"io"
 	"mime"
@@ -13,6 +13,7 @@ import (
 
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/refserver/internal/accounts"
+	"example.com/enrollkit/refserver/internal/database"
 	"example.com/enrollkit/refserver/internal/imports"
 	"example.com/enrollkit/refserver/internal/usercsv"
 	"example.com/enrollkit/refserver/internal/web"
@@ -63,12 +64,16 @@ func (a *API) importUsers(w http.ResponseWriter, r *http.Request, by accounts.Pr
 		return refuseFile(err)
 	}
 	answer := importView{DryRun: dryRun, Results: make([]accounts.ImportResult, 0, len(parsed.Rows))}
+	var lot []accounts.ImportResult
 	err = a.Accounts.ImportUsers(r.Context(), accounts.Import{
 		Site: by.Site, File: parsed, DryRun: dryRun,
-		Each: func(_ *sql.Tx, results []accounts.ImportResult) error {
-			answer.Results = append(answer.Results, results...)
-			answer.Counts.Add(results)
+		Each: func(_ context.Context, _ database.Conn, results []accounts.ImportResult) error {
+			lot = results
 			return nil
+		},
+		Done: func() {
+			answer.Results = append(answer.Results, lot...)
+			answer.Counts.Add(lot)
 		},
 	})
 	if err != nil {

@@ -4,6 +4,7 @@
 package siteapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -30,7 +31,9 @@ type API struct {
 	Imports       *imports.Jobs
 	Guard         *session.Guard
 	OperatorToken credentials.Secret
-	Logger        *slog.Logger
+	// Erase erases a person everywhere.
+	Erase  func(ctx context.Context, by enrollment.Actor, user string) error
+	Logger *slog.Logger
 }
 
 // verb serves a request of an administrator; its error is answered.
@@ -55,6 +58,7 @@ func (a *API) routes() []route {
 		{"POST", "/api/v1/users/imports/{id}/start", a.admin(a.startImport)},
 		{"GET", "/api/v1/users/{id}", a.admin(a.getUser)},
 		{"PATCH", "/api/v1/users/{id}", a.admin(a.changeUser)},
+		{"POST", "/api/v1/users/{id}/erase", a.admin(a.eraseUser)},
 	}
 }
 
@@ -196,6 +200,9 @@ func (a *API) createUser(w http.ResponseWriter, r *http.Request, by accounts.Pri
 	if len(key) > 128 {
 		return &enrollment.ValidationError{Fields: []enrollment.FieldError{{Field: "Idempotency-Key", Code: "too_long"}}}
 	}
+	if strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' }) {
+		return &enrollment.ValidationError{Fields: []enrollment.FieldError{{Field: "Idempotency-Key", Code: "malformed"}}}
+	}
 	user, err := a.Accounts.CreateUser(r.Context(), by.Site, change, key)
 	if err != nil {
 		return err
@@ -223,5 +230,15 @@ func (a *API) changeUser(w http.ResponseWriter, r *http.Request, by accounts.Pri
 		return err
 	}
 	web.WriteJSON(w, http.StatusOK, user)
+	return nil
+}
+
+// eraseUser stands in the place of the SDK's route, which knows nothing of our
+// directory and mailbox.
+func (a *API) eraseUser(w http.ResponseWriter, r *http.Request, by accounts.Principal) error {
+	if err := a.Erase(r.Context(), by.Actor(), mux.Vars(r)["id"]); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,9 +17,9 @@ import (
 
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/refserver/internal/accounts"
+	"example.com/enrollkit/refserver/internal/databasetest"
 	"example.com/enrollkit/refserver/internal/imports"
 	"example.com/enrollkit/refserver/internal/session"
-	"example.com/enrollkit/refserver/sqlitedb"
 )
 
 const operator = "operator-token"
@@ -28,11 +27,9 @@ const operator = "operator-token"
 // newAPI returns the routes over an empty database, and a token for a site.
 func newAPI(t *testing.T) (http.Handler, string) {
 	t.Helper()
-	db, err := sqlitedb.Open(filepath.Join(t.TempDir(), "x.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
+	db := databasetest.Open(t, databasetest.SQLite(t))
 	public := &url.URL{Scheme: "http", Host: "127.0.0.1"}
-	a, err := accounts.Open(t.Context(), db.DB, public)
+	a, err := accounts.Open(t.Context(), db, public)
 	require.NoError(t, err)
 	token := accounts.MintToken(accounts.Minted)
 	_, _, err = a.CreateSite(t.Context(), accounts.Settings{Name: "One"}, "admin@localhost", token)
@@ -40,8 +37,7 @@ func newAPI(t *testing.T) (http.Handler, string) {
 	guard, err := session.New(a, public)
 	require.NoError(t, err)
 	router := mux.NewRouter().SkipClean(true)
-	jobs, err := imports.Open(t.Context(), db.DB, a, slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
+	jobs := imports.New(db, a, slog.New(slog.DiscardHandler))
 	(&API{Accounts: a, Imports: jobs, Guard: guard, OperatorToken: credentials.SecretString(operator), Logger: slog.New(slog.DiscardHandler)}).Mount(router)
 	return router, token.Secret.Reveal()
 }

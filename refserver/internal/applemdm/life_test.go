@@ -1,0 +1,115 @@
+package applemdm_test
+
+import (
+	"crypto/rand"
+	"crypto/x509"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/enrollkit/credentials"
+	"example.com/enrollkit/device"
+	"example.com/enrollkit/refserver/internal/applemdm"
+	"example.com/enrollkit/refserver/internal/databasetest"
+)
+
+func TestADeletedDeviceIsToldToGoAndItsSecretsGoWithIt(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, name string) {
+		w := newWorld(t, name)
+		inv, p := w.managed("ann", 1)
+		d := w.deviceOf(inv)
+		require.NoError(t, w.svc.Delete(t.Context(), admin, d.ID))
+		w.deliver()
+		_, err := p.work(t.Context())
+		assert.Equal(t, 403, statusOf(err))
+		assert.ErrorContains(t, err, "com.apple.unrecognized.device")
+		var n int
+		require.NoError(t, w.db.Row(t.Context(), `SELECT count(*) FROM ref_apple_enrollments WHERE name <> '' OR sealed IS NOT NULL`, nil, &n))
+		assert.Zero(t, n)
+	})
+}
+
+func TestAnErasedPersonLeavesNothingHere(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, name string) {
+		w := newWorld(t, name)
+		_, p := w.managed("ann", 1)
+		require.NoError(t, w.svc.EraseUser(t.Context(), admin, "ann"))
+		w.deliver()
+		var n int
+		require.NoError(t, w.db.Row(t.Context(), `SELECT count(*) FROM ref_apple_enrollments WHERE name <> '' OR sealed IS NOT NULL`, nil, &n))
+		assert.Zero(t, n)
+		_, err := p.work(t.Context())
+		assert.Equal(t, 403, statusOf(err))
+	})
+}
+
+func TestADeviceThatIsToLeaveIsToldAtItsNextConnect(t *testing.T) {
+	w := newWorld(t, databasetest.SQLite(t))
+	inv, p := w.managed("ann", 1)
+	_, err := w.svc.Remove(t.Context(), admin, w.deviceOf(inv).ID)
+	require.NoError(t, err)
+	kinds, err := p.work(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"RemoveProfile"}, kinds)
+	require.NoError(t, p.checkOut(t.Context()))
+	assert.Equal(t, device.Unenrolled, w.deviceOf(inv).State)
+
+	inv, p = w.managed("bob", 2)
+	_, err = w.svc.Remove(t.Context(), admin, w.deviceOf(inv).ID)
+	require.NoError(t, err)
+	answer, err := p.channel.DoReportResultsAndFetchNext(t.Context(), text("Status", "Idle", "UDID", p.udid))
+	require.NoError(t, status(answer, err), "it takes the command, and goes by itself")
+	require.NoError(t, p.checkOut(t.Context()))
+	kinds, err = p.work(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, kinds, "who has left is told nothing")
+}
+
+func TestNothingInTheDatabaseOpensADevice(t *testing.T) {
+	w := newWorld(t, databasetest.SQLite(t))
+	_, p := w.managed("ann", 1)
+	require.NoError(t, p.signed(t.Context(), func() string { _, c := p.mdm(); return c }(), "application/x-apple-aspen-mdm-checkin",
+		plistOf("MessageType", "TokenUpdate", "Topic", p.topic(), "UDID", p.udid, "PushMagic", "canary-magic",
+			"Token", "<data>Y2FuYXJ5LXRva2Vu</data>", "UnlockToken", "<data>Y2FuYXJ5LXVubG9jaw==</data>")))
+	var stored []byte
+	require.NoError(t, w.db.Row(t.Context(), `SELECT sealed FROM ref_apple_enrollments`, nil, &stored))
+	for _, canary := range []string{"canary-magic", "canary-token", "canary-unlock", "Y2FuYXJ5"} {
+		assert.NotContains(t, string(stored), canary)
+		assert.NotContains(t, w.log.String(), canary)
+	}
+	require.NoError(t, w.db.Row(t.Context(), `SELECT sealed FROM ref_apple_authority`, nil, &stored))
+	_, err := x509.ParsePKCS8PrivateKey(stored)
+	assert.Error(t, err)
+}
+
+func TestEveryNodeHasTheSameAuthorityAfterKeysRotate(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, name string) {
+		w := newWorld(t, name)
+		_, p := w.managed("ann", 1)
+		key, err := credentials.NewKey(2, rand.Reader)
+		require.NoError(t, err)
+		ring, err := w.ring.Add(key)
+		require.NoError(t, err)
+		ring, err = ring.Promote(2)
+		require.NoError(t, err)
+		for n := 1; n > 0; {
+			n, err = applemdm.Rekey(t.Context(), w.db, ring, 1)
+			require.NoError(t, err)
+			if uses, err := applemdm.KeyUses(t.Context(), w.db); err == nil && uses[1] == 0 {
+				break
+			}
+		}
+		without, err := ring.Without(1)
+		require.NoError(t, err)
+		other, err := applemdm.Open(t.Context(), applemdm.Options{
+			Database: w.db, Keyring: func() *credentials.Keyring { return without }, Logger: slog.New(slog.DiscardHandler),
+		})
+		require.NoError(t, err)
+		w.ring = ring
+		other.Use(w.svc)
+		_, err = p.work(t.Context())
+		require.NoError(t, err, "the row is readable")
+	})
+}
