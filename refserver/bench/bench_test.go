@@ -141,7 +141,13 @@ func TestBulkInvitesShareTheirStatements(t *testing.T) {
 	require.Less(t, len(tr.taken()), 100)
 }
 
+// slow is set under the race detector, with which all parts take minutes.
+var slow bool
+
 func TestEveryPartRuns(t *testing.T) {
+	if slow {
+		t.Skip("runs without the race detector")
+	}
 	var out bytes.Buffer
 	b := &bench{
 		report: report{out: &out}, pace: pace{1, time.Millisecond, 16}, systems: []string{"sqlite"},
