@@ -7,6 +7,7 @@ type Observation struct {
 	Site   string
 	Device string // our id; or empty, and Ref says which
 	Ref    Ref    // the device in the source's own system
+	Was    string // our id of the device that had the Ref, if that is known; it names no device, but says what became of one
 	Source Source // who says so; empty: Ref.Source
 	At     time.Time
 

@@ -257,7 +257,11 @@ func (u *unit) admit(ctx context.Context, site Site, e entry, locked map[string]
 	if err != nil {
 		return Enrolled{}, err
 	}
+	first := false
 	if e.managed != nil {
+		if first, err = u.granted(ctx, e.managed, known); err != nil {
+			return Enrolled{}, err
+		}
 		if out, before, err := u.managedBefore(ctx, e.managed, known); err != nil || before {
 			return out, err
 		}
@@ -300,6 +304,11 @@ func (u *unit) admit(ctx context.Context, site Site, e entry, locked map[string]
 	}
 	if err := u.Contacts().Put(ctx, contact); err != nil {
 		return Enrolled{}, err
+	}
+	if first {
+		if err := u.grantTo(ctx, e.managed, d); err != nil {
+			return Enrolled{}, err
+		}
 	}
 	if err := u.place(ctx, inv, known, d, samePlace); err != nil {
 		return Enrolled{}, err

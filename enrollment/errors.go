@@ -22,6 +22,9 @@ var (
 	ErrCredentialRefused = errors.New("enrollment: credential refused")
 	// ErrDeviceGone: the device was deleted; its token will never work again.
 	ErrDeviceGone = errors.New("enrollment: device deleted")
+	// ErrSuperseded: the device has enrolled anew since, in another way; what
+	// belongs to its enrollment before says nothing of it. It wraps [ErrStale].
+	ErrSuperseded = fmt.Errorf("enrollment: the device has another enrollment by now: %w", ErrStale)
 	// ErrTokenRefused: no device has this token, or no longer.
 	ErrTokenRefused = errors.New("enrollment: device token refused")
 	// ErrActive: the user has an active invitation, and the caller asked not

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"example.com/enrollkit/credentials"
+	"example.com/enrollkit/device"
 	"example.com/enrollkit/invitation"
 )
 
@@ -178,8 +180,63 @@ func (u *unit) grantOf(ctx context.Context, site, id string) (Grant, error) {
 	return Grant{ID: id, Site: site, Invitation: kept.Invitation, User: kept.User, Generation: kept.Generation}, nil
 }
 
-// scopeGrant holds the grants that were used, by id, for longer than one lives.
-const scopeGrant = "grant"
+// scopeGrant holds the grants that were used, by id, for longer than one lives;
+// scopeGranted the device that each admitted, for longer than that.
+const (
+	scopeGrant   = "grant"
+	scopeGranted = "grant_device"
+)
+
+// granted says whether a grant may go on with a device, known or not: it admits
+// one device, once. What comes of it later is of that enrollment, or refused.
+func (u *unit) granted(ctx context.Context, r *ManagedRequest, known device.Device) (first bool, err error) {
+	if r.Grant == "" {
+		return false, nil
+	}
+	name := u.grantName(r)
+	result, err := u.answered(ctx, r.Site, scopeGranted, r.Grant, name)
+	other := errors.Is(err, ErrKeyReused) // it has another name in the channel
+	if other {
+		result, err = u.answered(ctx, r.Site, scopeGranted, r.Grant)
+	}
+	if err != nil || result == nil {
+		return result == nil, err
+	}
+	var kept admission
+	if err := json.Unmarshal(result, &kept); err != nil {
+		return false, fmt.Errorf("enrollment: device of a grant: %w", err)
+	}
+	d, err := u.Devices().Get(ctx, r.Site, kept.Device)
+	switch {
+	case errors.Is(err, ErrNotFound), err == nil && d.Deleted():
+		return false, ErrDeviceGone
+	case err != nil:
+		return false, err
+	case known.ID != d.ID && (known.ID != "" || other):
+		return false, ErrGrantUsed
+	case known.ID == "", !strings.HasPrefix(d.EnrollmentID, r.keptPrefix()):
+		return false, ErrSuperseded
+	}
+	return false, nil
+}
+
+// grantTo keeps which device a grant admitted first.
+func (u *unit) grantTo(ctx context.Context, r *ManagedRequest, d device.Device) error {
+	kept, err := json.Marshal(admission{d.ID, d.Generation})
+	if err != nil {
+		return err
+	}
+	return u.Records().Put(ctx, Record{
+		Site: r.Site, Scope: scopeGranted, Key: r.Grant, Fingerprint: u.grantName(r),
+		Result: kept, At: u.now, ExpiresAt: u.now.Add(2 * MaxGrantLife),
+	})
+}
+
+// grantName stands for the device's name in the channel.
+func (u *unit) grantName(r *ManagedRequest) []byte {
+	name := u.ring.Name(credentials.PurposeHardware, []byte(r.Site), []byte(r.Ref.Source), []byte(r.Ref.ID))
+	return name[:]
+}
 
 // usedGrant is the record of a grant's use.
 type usedGrant struct {

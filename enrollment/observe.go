@@ -2,6 +2,7 @@ package enrollment
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"time"
 
@@ -16,7 +17,8 @@ const maxAhead = 5 * time.Minute
 // its Ref in the source's own system, and answers how the device stands. It
 // answers a [*ValidationError], [ErrNotFound] for a device that nobody has,
 // [ErrDeviceGone] for one that was deleted, and [ErrExists] when the Ref is
-// another device's.
+// another device's. With o.Was, a Ref that nobody has answers [ErrDeviceGone] if
+// that device was deleted, and [ErrSuperseded] if it has another Ref by now.
 //
 // Observations may come late, repeated and in any order: of each source's
 // assertions about a fact the newest by its At counts, and what is older than
@@ -165,6 +167,11 @@ func (s *Service) findObserved(ctx context.Context, o device.Observation) (id st
 			d, err = u.Devices().Get(ctx, o.Site, o.Device)
 		} else {
 			d, err = u.Devices().Find(ctx, DeviceKey{Site: o.Site, Ref: o.Ref})
+			if errors.Is(err, ErrNotFound) && o.Was != "" {
+				if d, err = u.Devices().Get(ctx, o.Site, o.Was); err == nil && !d.Deleted() {
+					err = ErrSuperseded
+				}
+			}
 		}
 		if err != nil {
 			return err

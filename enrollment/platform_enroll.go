@@ -65,6 +65,9 @@ type ManagedRequest struct {
 // It may be called for every message of an enrollment, in any order. While the
 // device is enrolled, a repetition answers the same, whatever became of the
 // invitation; what belongs to an enrollment before the latest answers [ErrStale].
+// A grant admits one device, once: another one answers [ErrGrantUsed], a device
+// that was deleted since [ErrDeviceGone], and one that has enrolled by something
+// else since [ErrSuperseded], whatever the message says.
 // A device that has left comes back by a message with Again that is younger than
 // its leaving, if it is admitted anew.
 //

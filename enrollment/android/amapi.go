@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -81,7 +82,8 @@ type ManagedConfig struct {
 //
 // A token is made when somebody follows the link behind the page or looks at the
 // code, and admits one device for TokenLife: what it carries is a grant, so that a
-// device whose invitation ended meanwhile is refused by [Managed.Notify]. A code in
+// device whose invitation ended meanwhile, and the second that scans one code, is
+// refused by [Managed.Notify]. A code in
 // a mail is over with its token; the page behind the link always shows a fresh one.
 type Managed struct {
 	cfg ManagedConfig
@@ -186,7 +188,8 @@ func (m *Managed) NextStep(_ context.Context, o enrollment.Offer) (enrollment.Ne
 }
 
 // QR is the other system's code for a new device, and the deployment URL for
-// everybody else. The same code is given for half its life.
+// everybody else. The same code is given for half its life, or until this process
+// is told that a device came by it: it admits one, and the next is refused.
 func (m *Managed) QR(ctx context.Context, o enrollment.Offer) (credentials.Secret, error) {
 	if !startsAtSetup(modeOf(o)) || o.Token.IsZero() {
 		return credentials.Secret{}, nil
@@ -217,6 +220,16 @@ func (m *Managed) QR(ctx context.Context, o enrollment.Offer) (credentials.Secre
 	}
 	m.codes[key] = code{t.QR, now.Add(m.cfg.TokenLife / 2)}
 	return t.QR, nil
+}
+
+// spent forgets the codes of what gave a grant: whoever looks next gets one that
+// still admits a device.
+func (m *Managed) spent(g enrollment.Grant) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.codes, func(key string, _ code) bool {
+		return strings.HasPrefix(key, strings.Join([]string{g.Site, g.Invitation, ""}, "\x00"))
+	})
 }
 
 const (

@@ -173,6 +173,37 @@ func TestADeviceWhoseInvitationEndedMeanwhileIsRefused(t *testing.T) {
 	assert.False(t, android.Refused(err))
 }
 
+func TestOneCodeAdmitsOneOfSeveralPhones(t *testing.T) {
+	w, m, other := managed(t)
+	_, tok := w.invite("ann", device.AndroidFullyManaged)
+	w.accept(tok, device.Company)
+	scan := func(name, serial string) (enrollment.Status, error) {
+		return m.Notify(t.Context(), "acme", phone(other.last(), func(d map[string]any) {
+			d["name"], d["ownership"], d["managementMode"] = "enterprises/LC0123/devices/"+name, "COMPANY_OWNED", "DEVICE_OWNER"
+			d["hardwareInfo"] = map[string]any{"manufacturer": "Google", "serialNumber": serial}
+		}))
+	}
+	_, err := w.svc.QR(t.Context(), tok, device.Android)
+	require.NoError(t, err)
+	first, err := scan("one", "R1")
+	require.NoError(t, err)
+	for range 2 {
+		_, err = scan("two", "R2")
+		require.ErrorIs(t, err, enrollment.ErrGrantUsed)
+		assert.True(t, android.Refused(err), "the caller has it deleted there")
+	}
+	again, err := scan("one", "R1")
+	require.NoError(t, err)
+	assert.Equal(t, first.Device, again.Device)
+
+	_, err = w.svc.QR(t.Context(), tok, device.Android)
+	require.NoError(t, err)
+	require.Len(t, other.made, 2, "what admits nobody any more is not shown")
+	next, err := scan("two", "R2")
+	require.NoError(t, err, "the invitation has room for it")
+	assert.NotEqual(t, first.Device, next.Device)
+}
+
 func TestTheOtherSystemsLinkFromAOneTimeLogin(t *testing.T) {
 	w, m, other := managed(t)
 	next, _ := w.login("ann")
@@ -183,7 +214,8 @@ func TestTheOtherSystemsLinkFromAOneTimeLogin(t *testing.T) {
 	_, err = m.Notify(t.Context(), "acme", phone(other.last(), func(d map[string]any) {
 		d["name"], d["hardwareInfo"] = "enterprises/LC0123/devices/second", nil
 	}))
-	assert.ErrorIs(t, err, enrollment.ErrCredentialRefused, "one device")
+	assert.ErrorIs(t, err, enrollment.ErrGrantUsed, "one device")
+	assert.True(t, android.Refused(err))
 }
 
 func TestWhenTheOtherSystemIsDownThePersonComesBack(t *testing.T) {

@@ -83,9 +83,10 @@ type reported struct {
 // again, late and in any order.
 //
 // A device that carries no grant and is not known by its Ref answers
-// enrollment.ErrNotFound: it is not ours, and the caller takes the message. One that is not admitted, because its
-// invitation ended since its token was made, answers an error of which [Refused]
-// is true: it is in the other system, and the caller has it deleted there.
+// enrollment.ErrNotFound: it is not ours, and the caller takes the message. One
+// that is not admitted, because its invitation ended since its token was made or
+// because another device came by the same token, answers an error of which
+// [Refused] is true: it is in the other system, and the caller has it deleted there.
 func (m *Managed) Notify(ctx context.Context, site string, n Notification) (enrollment.Status, error) {
 	svc, err := m.service()
 	if err != nil {
@@ -109,7 +110,7 @@ func (m *Managed) Notify(ctx context.Context, site string, n Notification) (enro
 	mode, grant, _ := strings.Cut(d.TokenData, dataSeparator)
 	g, err := svc.UseGrant(ctx, TokenUse, credentials.SecretString(grant), "")
 	if errors.Is(err, enrollment.ErrGrantUsed) {
-		err = nil // by the same device, or EnrollManaged says no
+		err = nil // by the same device, or EnrollManaged says so again
 	}
 	if err != nil {
 		return enrollment.Status{}, err
@@ -125,6 +126,9 @@ func (m *Managed) Notify(ctx context.Context, site string, n Notification) (enro
 			Manufacturer: o.Manufacturer, Model: o.Model, OSVersion: o.OSVersion,
 		},
 	})
+	if err == nil || errors.Is(err, enrollment.ErrGrantUsed) {
+		m.spent(g)
+	}
 	switch {
 	case errors.Is(err, enrollment.ErrStale): // the hardware has enrolled anew since
 		return enrollment.Status{}, nil
@@ -138,7 +142,7 @@ func (m *Managed) Notify(ctx context.Context, site string, n Notification) (enro
 func Refused(err error) bool {
 	for _, refusal := range []error{
 		enrollment.ErrInvitationUnknown, enrollment.ErrCredentialRefused, enrollment.ErrDeviceGone,
-		enrollment.ErrGrantRefused, enrollment.ErrGrantExpired,
+		enrollment.ErrGrantRefused, enrollment.ErrGrantExpired, enrollment.ErrGrantUsed,
 		invitation.ErrDeactivated, invitation.ErrExpired, invitation.ErrExhausted,
 	} {
 		if errors.Is(err, refusal) {

@@ -25,12 +25,15 @@ const unrecognized = "com.apple.unrecognized.device"
 // 503 where it should try again, and 403 with Apple's ErrorUnrecognizedDevice
 // where it is not, or no longer, wanted, by which it drops the profile. Never 401:
 // that, too, makes a device drop its profile, even one that is only unlucky. For
-// nil it is 200.
+// nil it is 200, and for enrollment.ErrSuperseded: what an enrollment says that the
+// device has replaced is taken and changes nothing.
 func AnswerTo(err error) Answer {
 	code := CodeOf(err)
 	switch {
 	case err == nil:
 		return Answer{Status: http.StatusOK}
+	case errors.Is(err, enrollment.ErrSuperseded):
+		return Answer{Status: http.StatusOK, Code: code}
 	case wrong(err):
 		return Answer{Status: http.StatusBadRequest, Code: code}
 	case !Refused(err):

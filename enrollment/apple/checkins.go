@@ -168,10 +168,13 @@ func (c CheckIns) enroll(ctx context.Context, from Sender, i Identity, claim enr
 }
 
 func (c CheckIns) observe(ctx context.Context, from Sender, i Identity, o device.Observation) (enrollment.Status, error) {
-	o.Site, o.Source, o.Device = from.Site, device.SourceMDM, from.Device
-	o.Ref = device.Ref{Source: EnrollmentRef, ID: from.Enrollment}
-	if from.Enrollment == "" {
-		o.Ref = device.Ref{Source: RefSource, ID: i.id()}
+	o.Site, o.Source = from.Site, device.SourceMDM
+	if from.Enrollment != "" {
+		// Not by the device's id: it may have another enrollment by now, of which
+		// this one says nothing.
+		o.Ref, o.Was = device.Ref{Source: EnrollmentRef, ID: from.Enrollment}, from.Device
+	} else {
+		o.Ref, o.Device = device.Ref{Source: RefSource, ID: i.id()}, from.Device
 	}
 	return c.Service.Observe(ctx, o)
 }

@@ -145,6 +145,48 @@ func TestAProfileInstalledAnewIsTheSameDevice(t *testing.T) {
 	assert.Equal(t, device.Pending, w.device(in.Device).State)
 }
 
+func TestWhatAReplacedEnrollmentSaysChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	_, tok := w.invite("ann")
+	w.accept(tok, device.IOS)
+	old, m := w.certified(tok), phone("00008030-001C2D3E4F50602E")
+	in, err := w.checkins.Authenticate(t.Context(), old, m, w.now)
+	require.NoError(t, err)
+	old.Device = in.Device // as a server keeps it
+	w.now = w.now.Add(time.Hour)
+	_, err = w.checkins.Authenticate(t.Context(), w.certified(tok), m, w.now)
+	require.NoError(t, err)
+	before := w.device(in.Device)
+	w.now = w.now.Add(time.Hour)
+
+	messages := map[string]func() (enrollment.Status, error){
+		"an Authenticate": func() (enrollment.Status, error) { return w.checkins.Authenticate(t.Context(), old, m, w.now) },
+		"a TokenUpdate": func() (enrollment.Status, error) {
+			return w.checkins.TokenUpdate(t.Context(), old, token(m.Identity), w.now)
+		},
+		"a connect": func() (enrollment.Status, error) {
+			return w.checkins.Connect(t.Context(), old, apple.Connect{Identity: m.Identity, Status: "Idle"}, w.now)
+		},
+		"an answer": func() (enrollment.Status, error) {
+			return w.checkins.DeviceInformation(t.Context(), old, info(m.Identity), w.now)
+		},
+		"a CheckOut": func() (enrollment.Status, error) {
+			return w.checkins.CheckOut(t.Context(), old, apple.CheckOut{Identity: m.Identity, Topic: topic}, w.now)
+		},
+	}
+	for name, say := range messages {
+		_, err := say()
+		require.ErrorIs(t, err, enrollment.ErrSuperseded, name)
+		assert.Equal(t, 200, apple.AnswerTo(err).Status, name)
+		assert.Equal(t, before, w.device(in.Device), name)
+	}
+	require.NoError(t, w.svc.Delete(t.Context(), admin, in.Device))
+	for name, say := range messages {
+		_, err := say()
+		require.ErrorIs(t, err, enrollment.ErrDeviceGone, name)
+	}
+}
+
 func TestAPersonsOwnDeviceKeepsItsIdsToItself(t *testing.T) {
 	w := newWorld(t)
 	_, tok := w.invite("ann")

@@ -14,7 +14,9 @@ type Sender struct {
 	Site       string
 	Enrollment string
 	// Device is the id of the enrollment's device, from the Status of an earlier
-	// message. With it, a device that was deleted is known to be gone. May be empty.
+	// message. With it, a device that was deleted is known to be gone, and one that
+	// has another enrollment by now to be no business of this one
+	// (enrollment.ErrSuperseded). May be empty.
 	Device string
 }
 

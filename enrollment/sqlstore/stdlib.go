@@ -31,11 +31,17 @@ func (d sqlDB) Begin(ctx context.Context, opts BeginOptions) (Tx, error) {
 		if opts.ReadOnly {
 			level = sql.LevelRepeatableRead
 		}
-		tx, err := d.db.BeginTx(ctx, &sql.TxOptions{Isolation: level, ReadOnly: opts.ReadOnly})
+		conn, err := d.db.Conn(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return driverTx{sqlQuerier{tx}, tx}, nil
+		// Not with ctx: when that ends, database/sql rolls back behind our back,
+		// and the rows are still locked when the caller has its answer.
+		tx, err := conn.BeginTx(context.WithoutCancel(ctx), &sql.TxOptions{Isolation: level, ReadOnly: opts.ReadOnly})
+		if err != nil {
+			return nil, errors.Join(err, ignoreDone(conn.Close()))
+		}
+		return driverTx{sqlQuerier{tx}, tx, conn}, nil
 	}
 	conn, err := d.db.Conn(ctx)
 	if err != nil {
@@ -55,11 +61,20 @@ func (d sqlDB) Begin(ctx context.Context, opts BeginOptions) (Tx, error) {
 // the database answered with ROLLBACK.
 type driverTx struct {
 	sqlQuerier
-	tx *sql.Tx
+	tx   *sql.Tx
+	conn *sql.Conn
 }
 
-func (t driverTx) Commit(context.Context) error   { return t.tx.Commit() }
-func (t driverTx) Rollback(context.Context) error { return t.tx.Rollback() }
+func (t driverTx) Commit(context.Context) error { return t.end(t.tx.Commit()) }
+
+func (t driverTx) Rollback(context.Context) error { return t.end(t.tx.Rollback()) }
+
+func (t driverTx) end(err error) error {
+	if closed := ignoreDone(t.conn.Close()); err == nil {
+		err = closed
+	}
+	return err
+}
 
 // sqlTx is a transaction begun by a statement.
 type sqlTx struct {

@@ -31,6 +31,39 @@ func TestADeletedDeviceIsToldToGoAndItsSecretsGoWithIt(t *testing.T) {
 	})
 }
 
+func TestAProfileThatWasReplacedHasNoSayInTheDevice(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, name string) {
+		w := newWorld(t, name)
+		inv, page, old := w.installed("ann", 1)
+		require.NoError(t, old.authenticate(t.Context()))
+		require.NoError(t, old.tokenUpdate(t.Context()))
+		latest := newPhone(w.server.Client(), 1)
+		require.NoError(t, latest.install(t.Context(), w.accept(page, device.IOS)))
+		require.NoError(t, latest.authenticate(t.Context()))
+		require.NoError(t, latest.tokenUpdate(t.Context()))
+		_, err := latest.work(t.Context())
+		require.NoError(t, err)
+		before := w.deviceOf(inv)
+		require.Equal(t, device.Active, before.State)
+		require.Equal(t, 2, before.Generation)
+
+		kinds, err := old.work(t.Context())
+		require.NoError(t, err, "it is no reason to drop a profile")
+		assert.Empty(t, kinds)
+		require.NoError(t, old.authenticate(t.Context()))
+		require.NoError(t, old.tokenUpdate(t.Context()))
+		require.NoError(t, old.checkOut(t.Context()))
+		assert.Equal(t, before, w.deviceOf(inv))
+		assert.Empty(t, w.reasons(inv))
+
+		require.NoError(t, w.svc.Delete(t.Context(), admin, before.ID))
+		w.deliver()
+		assert.Equal(t, 403, statusOf(old.tokenUpdate(t.Context())))
+		assert.Equal(t, 403, statusOf(latest.authenticate(t.Context())))
+		assert.Empty(t, w.devices(func(device.Device) bool { return true }), "no ghost")
+	})
+}
+
 func TestAnErasedPersonLeavesNothingHere(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, name string) {
 		w := newWorld(t, name)

@@ -53,7 +53,8 @@ func (s *Server) serveMDM(w http.ResponseWriter, r *http.Request) {
 	}
 	a := answerTo(err)
 	// What the Service refused is in the journal already.
-	if !apple.Refused(err) && a.Status != http.StatusServiceUnavailable && a.Code != "not_supported" {
+	refused := a.Status >= http.StatusBadRequest && a.Status != http.StatusServiceUnavailable
+	if refused && !apple.Refused(err) && a.Code != "not_supported" {
 		if noted := s.svc.RefuseGrant(r.Context(), grant, "apple"+r.URL.Path, a.Code); noted != nil {
 			s.log.ErrorContext(r.Context(), "apple: refusal not noted", "code", enrollment.Code(noted))
 		}

@@ -152,7 +152,7 @@ func (o *observer) CheckOut(r *mdm.Request, m *mdm.CheckOut) error {
 		return malformed(err)
 	}
 	if _, err := o.checkins.CheckOut(r.Context(), from, apple.CheckOut{Identity: identityOf(m.Enrollment), Topic: more.Topic}, o.server.svc.Now()); err != nil {
-		return err
+		return err // of an enrollment that the device has replaced, too: that is answered with 200
 	}
 	return o.CheckinAndCommandService.CheckOut(r, m)
 }
