@@ -35,9 +35,12 @@ type memory struct {
 	Seq          int64  `json:"seq"` // the number of the next report
 }
 
-// open reads what an earlier process left.
+// open reads what an earlier process left. Redirects are not followed: what the agent
+// sends is for the server that it was started with.
 func open(file string, client *http.Client) (*agent, error) {
-	a := &agent{client: client, file: file, sleep: sleepWell}
+	stays := *client
+	stays.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	a := &agent{client: &stays, file: file, sleep: sleepWell}
 	text, err := os.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

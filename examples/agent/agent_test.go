@@ -274,3 +274,27 @@ func TestWhoLeavesIsUnenrolled(t *testing.T) {
 	assert.NoFileExists(t, file)
 	assert.Equal(t, string(device.Unenrolled), w.devices()[0].State)
 }
+
+func TestACredentialGoesToNobodyElse(t *testing.T) {
+	for _, server := range []string{"http://mdm.example.com", "ftp://mdm.example.com", "https://ann@mdm.example.com"} {
+		_, _, err := credential("", server, "ann@example.com", "")
+		assert.Error(t, err, server)
+	}
+	_, _, err := credential("", "http://127.0.0.1:8080", "ann@example.com", "")
+	require.NoError(t, err)
+
+	var elsewhere int
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere++ }))
+	t.Cleanup(other.Close)
+	server := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(server.Close)
+	a, err := open(filepath.Join(t.TempDir(), "agent.json"), server.Client())
+	require.NoError(t, err)
+	at, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	_, err = a.enroll(t.Context(), request{Server: at, Credential: map[string]string{"type": "pin", "pin": "12345678"}})
+	var no *refusal
+	require.ErrorAs(t, err, &no)
+	assert.Equal(t, http.StatusTemporaryRedirect, no.Status)
+	assert.Zero(t, elsewhere, "nor where the server points")
+}

@@ -24,6 +24,7 @@ import (
 	"os/signal"
 	"time"
 
+	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/device"
 	"example.com/enrollkit/enrollment/android"
 )
@@ -81,21 +82,26 @@ func run(ctx context.Context, args []string) error {
 // credential is what the agent was given to enroll with.
 func credential(start, server, email, username string) (*url.URL, map[string]string, error) {
 	var at *url.URL
+	var token credentials.Secret
 	if start != "" {
 		s, err := android.ReadStart(start)
 		if err != nil {
 			return nil, nil, err
 		}
-		if at = s.Server; !s.Token.IsZero() {
-			return at, map[string]string{"type": "token", "token": s.Token.Reveal()}, nil
-		}
+		at, token = s.Server, s.Token
 	} else {
 		var err error
 		if at, err = url.Parse(server); err != nil || at.Host == "" {
 			return nil, nil, errors.New("-start or -server says where to enroll")
 		}
 	}
+	// A PIN or a password is for the server alone, and not for who listens on the way.
+	if credentials.CheckBase(at) != nil {
+		return nil, nil, errors.New("the server's address is https, or http on this machine")
+	}
 	switch {
+	case !token.IsZero():
+		return at, map[string]string{"type": "token", "token": token.Reveal()}, nil
 	case email != "":
 		return at, map[string]string{"type": "pin", "email": email, "pin": os.Getenv("ENROLL_PIN")}, nil
 	case username != "":

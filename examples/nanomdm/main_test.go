@@ -2,8 +2,20 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"net/http/httptest"
 	"testing"
+	"time"
+
+	"github.com/micromdm/nanomdm/mdm"
+	"github.com/micromdm/nanomdm/service"
+	"github.com/micromdm/nanomdm/service/webhook"
+
+	"example.com/enrollkit/device"
+	"example.com/enrollkit/enrollment"
+	"example.com/enrollkit/enrollment/apple"
 )
 
 func Example() {
@@ -28,6 +40,114 @@ func TestWhatIsNoEventIsRefused(t *testing.T) {
 		receiver{}.ServeHTTP(rec, httptest.NewRequest("POST", "/", bytes.NewReader([]byte(body))))
 		if rec.Code != 400 {
 			t.Errorf("%s: %d", body, rec.Code)
+		}
+	}
+}
+
+func newCheckIns(t *testing.T) apple.CheckIns {
+	t.Helper()
+	platform, err := apple.New(apple.Config{Topic: topic, Identifier: "com.example.mdm", Endpoints: func(enrollment.Site) apple.Endpoints {
+		return apple.Endpoints{Server: "https://nanomdm.example.com/mdm", SCEP: "https://scep.example.com/scep"}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc, err := newService(platform)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return apple.CheckIns{Service: svc, Topic: topic}
+}
+
+func TestADeviceThatCallsTheAddressOfAnotherIsRefused(t *testing.T) {
+	checkins := newCheckIns(t)
+	cert, err := certified(t.Context(), checkins.Service, "ann@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	params := map[string]string{"site": "acme", "enrollment": cert.Subject.CommonName}
+	hook, at := receiver{checkins}, time.Now()
+	send := func(pairs ...string) int {
+		at = at.Add(time.Millisecond)
+		e := webhook.EventJson{CreatedAt: at}
+		if raw := base64Of(text(pairs...)); pairs[0] == "Status" {
+			e.AcknowledgeEvent = &webhook.AcknowledgeEvent{RawPayload: raw, UrlParams: params}
+		} else {
+			e.CheckinEvent = &webhook.CheckinEvent{RawPayload: raw, UrlParams: params}
+		}
+		return post(t.Context(), hook, e)
+	}
+	messages := func(udid string) [][]string {
+		return [][]string{
+			{"MessageType", "Authenticate", "Topic", topic, "UDID", udid, "ProductName", "iPhone12,1"},
+			{"MessageType", "TokenUpdate", "Topic", topic, "UDID", udid, "PushMagic", "m"},
+			{"Status", "Idle", "UDID", udid},
+			{"MessageType", "CheckOut", "Topic", topic, "UDID", udid},
+		}
+	}
+	own := messages("00008030-1")
+	for _, message := range own[:3] {
+		if code := send(message...); code != 200 {
+			t.Fatalf("%s: %d", message, code)
+		}
+	}
+	for _, message := range messages("00008030-2") {
+		if code := send(message...); code != 400 {
+			t.Errorf("%s: %d", message, code)
+		}
+	}
+	state := func() device.State {
+		status, err := checkins.Service.Observe(t.Context(), device.Observation{
+			Site: "acme", Source: device.SourceMDM, Ref: device.Ref{Source: apple.RefSource, ID: "00008030-1"}, At: at,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status.State
+	}
+	if got := state(); got != device.Pending {
+		t.Errorf("another's goodbye: %s", got)
+	}
+	if code := send(own[3]...); code != 200 || state() != device.Unenrolled {
+		t.Errorf("its own goodbye: %d, %s", code, state())
+	}
+}
+
+// heard counts what NanoMDM gets to see.
+type heard struct {
+	service.CheckinAndCommandService
+	n int
+}
+
+func (h *heard) Authenticate(*mdm.Request, *mdm.Authenticate) error { h.n++; return nil }
+func (h *heard) TokenUpdate(*mdm.Request, *mdm.TokenUpdate) error   { h.n++; return nil }
+func (h *heard) CheckOut(*mdm.Request, *mdm.CheckOut) error         { h.n++; return nil }
+func (h *heard) CommandAndReportResults(*mdm.Request, *mdm.CommandResults) (*mdm.Command, error) {
+	h.n++
+	return nil, nil
+}
+
+func TestADeviceThatIsNotOursIsNanoMDMsAlone(t *testing.T) {
+	for name, cert := range map[string]*x509.Certificate{
+		"without an organization": {Subject: pkix.Name{CommonName: "device"}},
+		"of another organization": {Subject: pkix.Name{CommonName: "device", Organization: []string{"elsewhere"}}},
+	} {
+		next := &heard{}
+		nano := observer{CheckinAndCommandService: next, checkins: newCheckIns(t), now: time.Now}
+		for _, message := range [][]byte{
+			text("MessageType", "Authenticate", "Topic", topic, "UDID", "00008030-9", "ProductName", "iPhone12,1"),
+			text("MessageType", "TokenUpdate", "Topic", topic, "UDID", "00008030-9", "PushMagic", "m"),
+			text("MessageType", "CheckOut", "Topic", topic, "UDID", "00008030-9"),
+		} {
+			if _, err := service.CheckinRequest(nano, mdm.NewRequestWithContext(context.Background(), cert), message); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if _, err := service.CommandAndReportResultsRequest(nano, mdm.NewRequestWithContext(context.Background(), cert), text("Status", "Idle", "UDID", "00008030-9")); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if next.n != 4 {
+			t.Errorf("%s: NanoMDM saw %d of 4 messages", name, next.n)
 		}
 	}
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"github.com/micromdm/nanomdm/mdm"
 	"github.com/micromdm/nanomdm/service"
 
+	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/enrollment/apple"
 )
 
@@ -31,9 +33,11 @@ func identityOf(e mdm.Enrollment) apple.Identity {
 	return apple.Identity{UDID: e.UDID, EnrollmentID: e.EnrollmentID, UserID: e.UserID, EnrollmentUserID: e.EnrollmentUserID}
 }
 
-// answered gives NanoMDM's handlers the status that the device should see.
+// answered gives NanoMDM's handlers the status that the device should see. A device
+// that enrollkit does not know is none of ours: NanoMDM had it before, and goes on
+// with it alone.
 func answered(err error) error {
-	if err == nil {
+	if err == nil || errors.Is(err, enrollment.ErrNotFound) {
 		return nil
 	}
 	return service.NewHTTPStatusError(apple.AnswerTo(err).Status, err)
@@ -45,8 +49,9 @@ func (o observer) Authenticate(r *mdm.Request, m *mdm.Authenticate) error {
 	if err != nil {
 		return err
 	}
-	if _, err := o.checkins.Authenticate(r.Context(), senderOf(r), message, o.now()); err != nil {
-		return answered(err)
+	_, err = o.checkins.Authenticate(r.Context(), senderOf(r), message, o.now())
+	if err = answered(err); err != nil {
+		return err
 	}
 	return o.CheckinAndCommandService.Authenticate(r, m)
 }
@@ -54,8 +59,9 @@ func (o observer) Authenticate(r *mdm.Request, m *mdm.Authenticate) error {
 // TokenUpdate means that the device is enrolled.
 func (o observer) TokenUpdate(r *mdm.Request, m *mdm.TokenUpdate) error {
 	message := apple.TokenUpdate{Identity: identityOf(m.Enrollment), Topic: m.Topic}
-	if _, err := o.checkins.TokenUpdate(r.Context(), senderOf(r), message, o.now()); err != nil {
-		return answered(err)
+	_, err := o.checkins.TokenUpdate(r.Context(), senderOf(r), message, o.now())
+	if err = answered(err); err != nil {
+		return err
 	}
 	return o.CheckinAndCommandService.TokenUpdate(r, m)
 }
@@ -63,16 +69,17 @@ func (o observer) TokenUpdate(r *mdm.Request, m *mdm.TokenUpdate) error {
 // CheckOut means that it has left.
 func (o observer) CheckOut(r *mdm.Request, m *mdm.CheckOut) error {
 	message := apple.CheckOut{Identity: identityOf(m.Enrollment)}
-	if _, err := o.checkins.CheckOut(r.Context(), senderOf(r), message, o.now()); err != nil {
-		return answered(err)
+	_, err := o.checkins.CheckOut(r.Context(), senderOf(r), message, o.now())
+	if err = answered(err); err != nil {
+		return err
 	}
 	return o.CheckinAndCommandService.CheckOut(r, m)
 }
 
 // CommandAndReportResults is a sign of life, and an inventory if it answers one.
 func (o observer) CommandAndReportResults(r *mdm.Request, m *mdm.CommandResults) (*mdm.Command, error) {
-	if err := connected(r.Context(), o.checkins, senderOf(r), m, o.now()); err != nil {
-		return nil, answered(err)
+	if err := answered(connected(r.Context(), o.checkins, senderOf(r), m, o.now())); err != nil {
+		return nil, err
 	}
 	return o.CheckinAndCommandService.CommandAndReportResults(r, m)
 }

@@ -1,16 +1,19 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/micromdm/nanomdm/mdm"
 	"github.com/micromdm/nanomdm/service/webhook"
 
+	"example.com/enrollkit/device"
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/enrollment/apple"
 )
@@ -51,7 +54,11 @@ func (h receiver) take(r *http.Request, event webhook.EventJson) error {
 		if err != nil {
 			return errEvent
 		}
-		return connected(ctx, h.checkins, sender(a.UrlParams), results, at)
+		from := sender(a.UrlParams)
+		if err := h.same(ctx, from, identityOf(results.Enrollment)); err != nil {
+			return err
+		}
+		return connected(ctx, h.checkins, from, results, at)
 	}
 	if event.CheckinEvent == nil {
 		return errEvent
@@ -75,18 +82,59 @@ func (h receiver) checkIn(r *http.Request, event *webhook.CheckinEvent, at time.
 		if err != nil {
 			return errEvent
 		}
-		_, err = h.checkins.Authenticate(ctx, from, read, at)
+		if err = h.same(ctx, from, read.Identity); err == nil {
+			_, err = h.checkins.Authenticate(ctx, from, read, at)
+		}
 		return err
 	case *mdm.TokenUpdate:
-		_, err = h.checkins.TokenUpdate(ctx, from, apple.TokenUpdate{Identity: identityOf(m.Enrollment), Topic: m.Topic}, at)
+		who := identityOf(m.Enrollment)
+		if err = h.same(ctx, from, who); err == nil {
+			_, err = h.checkins.TokenUpdate(ctx, from, apple.TokenUpdate{Identity: who, Topic: m.Topic}, at)
+		}
 	case *mdm.CheckOut:
-		_, err = h.checkins.CheckOut(ctx, from, apple.CheckOut{Identity: identityOf(m.Enrollment)}, at)
+		who := identityOf(m.Enrollment)
+		if err = h.same(ctx, from, who); err == nil {
+			_, err = h.checkins.CheckOut(ctx, from, apple.CheckOut{Identity: who}, at)
+		}
 	}
 	return err
 }
 
-// sender reads the parameters of the address that the device called, which come
-// from its profile. NanoMDM has compared its certificate with its enrollment.
+// same refuses a device that calls the address of another one's profile: of an
+// enrollment that a device came by, it has to be that device. NanoMDM has compared
+// the device's name with its certificate, and nobody has the address; before an
+// enrollment's first message, it is as good as the SCEP server and its secrecy.
+func (h receiver) same(ctx context.Context, from apple.Sender, who apple.Identity) error {
+	if from.Enrollment == "" {
+		return nil
+	}
+	// What is older than the device's enrollment says nothing of it, and finds it.
+	known, err := h.checkins.Service.Observe(ctx, device.Observation{
+		Site: from.Site, Source: device.SourceMDM, At: time.Unix(1, 0), Ref: device.Ref{Source: apple.EnrollmentRef, ID: from.Enrollment},
+	})
+	if errors.Is(err, enrollment.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	d, err := h.checkins.Service.Device(ctx, enrollment.Actor{Site: from.Site, ID: "nanomdm"}, known.Device)
+	if err != nil {
+		return err
+	}
+	name := who.UDID
+	if name == "" {
+		name = who.EnrollmentID
+	}
+	// Where another device has the name already, the hardware has it still.
+	if slices.Contains(d.Refs, device.Ref{Source: apple.RefSource, ID: name}) || name != "" && d.Hardware.UDID == name {
+		return nil
+	}
+	return errEvent
+}
+
+// sender reads the parameters of the address that the device called. They are what
+// its profile said, or what somebody wrote there.
 func sender(params map[string]string) apple.Sender {
 	q := url.Values{}
 	for k, v := range params {

@@ -58,6 +58,18 @@ func TestAReplayedChallengeGetsNoCertificate(t *testing.T) {
 	assert.Equal(t, []string{"apple/certificate: grant_used"}, w.reasons(inv))
 }
 
+func TestAnOutageDoesNotBurnAChallenge(t *testing.T) {
+	w := newWorld(t, databasetest.SQLite(t))
+	inv, page := w.invite("ann")
+	p := newPhone(w.server.Client(), 1)
+	require.NoError(t, p.download(t.Context(), w.accept(page, device.IOS)))
+	w.down.Store(true)
+	require.ErrorContains(t, p.certify(t.Context()), "scep: 2")
+	w.down.Store(false)
+	require.NoError(t, p.certify(t.Context()))
+	assert.Empty(t, w.reasons(inv), "nobody was turned away")
+}
+
 func TestADownloadedProfileOfADeactivatedInvitationGetsNoCertificate(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, name string) {
 		w := newWorld(t, name)

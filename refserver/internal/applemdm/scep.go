@@ -111,12 +111,11 @@ func (s *Server) certify(ctx context.Context, m *scep.CSRReqMessage) (*x509.Cert
 	challenge := credentials.SecretString(m.ChallengePassword)
 	g, _, err := s.svc.OpenGrant(ctx, apple.ChallengeUse, challenge)
 	if err != nil {
-		// It says why, and the journal is told.
-		g, used := s.svc.UseGrant(ctx, apple.ChallengeUse, challenge, "")
-		if used == nil {
-			used = err
+		// It is not spent, whatever the trouble: the device comes back with it.
+		if apple.Refused(err) {
+			err = errors.Join(err, s.svc.RefuseGrant(ctx, g, apple.ChallengeUse, apple.CodeOf(err)))
 		}
-		return nil, g, used
+		return nil, g, err
 	}
 	if m.CSR == nil || m.CSR.CheckSignature() != nil {
 		return nil, g, errRequest

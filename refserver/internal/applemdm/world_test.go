@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"iter"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +45,7 @@ type world struct {
 	clock  *clock
 	log    *syncBuffer
 	mails  chan enrollment.Mail
+	down   atomic.Bool // whether the sites are
 }
 
 type clock struct {
@@ -80,6 +83,9 @@ func (b *syncBuffer) String() string {
 }
 
 func (w *world) Site(_ context.Context, id string) (enrollment.Site, error) {
+	if w.down.Load() {
+		return enrollment.Site{}, errors.New("sites are down")
+	}
 	if id != "acme" {
 		return enrollment.Site{}, enrollment.ErrNotFound
 	}

@@ -2,16 +2,19 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"example.com/enrollkit/device"
+	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/enrollment/android"
 )
 
-// assetLinks lets the agents of the server's sites open its links, as far as their
-// package and the certificate that signs them are set.
+// assetLinks lets the agent of the server's site open its links, if its package and
+// the certificate that signs it are set. Where several sites share the host, nobody's
+// does: the statement holds for all links of the host, and one site's administrator
+// would name the app that opens another's.
 func (s *server) assetLinks(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
@@ -30,31 +33,18 @@ func (s *server) assetLinks(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) assetLinksDocument(ctx context.Context) ([]byte, error) {
-	certificates := map[string][]android.Checksum{}
-	for id, err := range s.accounts.All(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		site, err := s.accounts.Site(ctx, id)
-		if err != nil {
-			continue // deleted meanwhile
-		}
-		agent := site.Agents[device.Android]
-		c, err := android.ParseChecksum(agent.Certificate)
-		if err != nil || !android.IsPackage(agent.Package) || slices.Contains(certificates[agent.Package], c) {
-			continue
-		}
-		certificates[agent.Package] = append(certificates[agent.Package], c)
+	first, ok := s.accounts.First()
+	if !ok {
+		return android.AssetLinks()
 	}
-	var apps []android.App
-	for name, list := range certificates {
-		apps = append(apps, android.App{Package: name, Certificates: list})
+	site, err := s.accounts.Site(ctx, first.ID)
+	if err != nil && !errors.Is(err, enrollment.ErrNotFound) { // deleted meanwhile
+		return nil, err
 	}
-	slices.SortFunc(apps, func(a, b android.App) int {
-		if a.Package < b.Package {
-			return -1
-		}
-		return 1
-	})
-	return android.AssetLinks(apps...)
+	agent := site.Agents[device.Android]
+	c, err := android.ParseChecksum(agent.Certificate)
+	if !site.SoleHost || err != nil || !android.IsPackage(agent.Package) {
+		return android.AssetLinks()
+	}
+	return android.AssetLinks(android.App{Package: agent.Package, Certificates: []android.Checksum{c}})
 }

@@ -147,6 +147,15 @@ func TestTheServersLinksOpenItsSitesAgents(t *testing.T) {
 	assert.Equal(t, http.StatusMethodNotAllowed, w.send(plain, http.MethodPost, "/.well-known/assetlinks.json", nil, "").status)
 }
 
+func TestOneTenantsAgentDoesNotOpenAnothersLinks(t *testing.T) {
+	w := start(t)
+	w.api(adminToken, http.MethodPut, "/api/v1/site", androidAgent, http.StatusOK)
+	w.api(operatorToken, http.MethodPost, "/api/v1/sites", `{"name":"Other","admin_email":"root@other.example"}`, http.StatusCreated)
+	got := w.send(plain, http.MethodGet, "/.well-known/assetlinks.json", nil, "")
+	assert.Equal(t, http.StatusOK, got.status)
+	assert.Equal(t, "[]", got.body)
+}
+
 func TestAnAgentThatDevicesWouldNotTakeIsNotSaved(t *testing.T) {
 	w := start(t)
 	for field, bad := range map[string]string{
