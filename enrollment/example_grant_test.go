@@ -94,3 +94,30 @@ func ExampleService_RefuseGrant() {
 	// invitation.created ""
 	// enrollment.refused "request_malformed"
 }
+
+// The other system's message comes an hour late: what counts is when the device
+// enrolled there.
+func ExampleService_UseGrantAt() {
+	d := newDemo()
+	invited, err := d.Invite(d.ctx, d.by, enrollment.InviteRequest{User: "ann"})
+	check(err)
+	shown, err := d.Reveal(d.ctx, d.by, invited.Invitation)
+	check(err)
+	token, err := credentials.ParseDeploymentURL(shown.URL.Reveal())
+	check(err)
+	const use = "myplatform/token"
+	grant, _, err := d.GrantByToken(d.ctx, token.Reveal())
+	check(err)
+	_, text, err := d.NewGrant(use, grant, time.Hour)
+	check(err)
+
+	enrolled := d.now.Add(30 * time.Minute)
+	d.now = d.now.Add(2 * time.Hour)
+	_, err = d.UseGrant(d.ctx, use, text, "")
+	fmt.Println("now:", enrollment.Code(err))
+	_, err = d.UseGrantAt(d.ctx, use, text, "", enrolled)
+	fmt.Println("then:", err)
+	// Output:
+	// now: grant_expired
+	// then: <nil>
+}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -90,7 +91,7 @@ type Managed struct {
 
 	mu    sync.Mutex
 	svc   *enrollment.Service
-	codes map[string]code // by invitation and mode: a page is loaded more than once
+	codes map[string]code // by invitation, generation and mode: a page is loaded more than once
 }
 
 // code is a QR code that was made a moment ago.
@@ -188,8 +189,9 @@ func (m *Managed) NextStep(_ context.Context, o enrollment.Offer) (enrollment.Ne
 }
 
 // QR is the other system's code for a new device, and the deployment URL for
-// everybody else. The same code is given for half its life, or until this process
-// is told that a device came by it: it admits one, and the next is refused.
+// everybody else. The same code is given for half its life, until a new PIN ends
+// what it carries, or until this process is told that a device came by it: it
+// admits one, and the next is refused.
 func (m *Managed) QR(ctx context.Context, o enrollment.Offer) (credentials.Secret, error) {
 	if !startsAtSetup(modeOf(o)) || o.Token.IsZero() {
 		return credentials.Secret{}, nil
@@ -202,7 +204,7 @@ func (m *Managed) QR(ctx context.Context, o enrollment.Offer) (credentials.Secre
 	if err != nil {
 		return credentials.Secret{}, err
 	}
-	key := strings.Join([]string{g.Site, g.Invitation, string(modeOf(o))}, "\x00")
+	key := strings.Join([]string{g.Site, g.Invitation, strconv.Itoa(g.Generation), string(modeOf(o))}, "\x00")
 	m.mu.Lock()
 	made, now := m.codes[key], svc.Now()
 	m.mu.Unlock()
@@ -233,9 +235,10 @@ func (m *Managed) spent(g enrollment.Grant) {
 }
 
 const (
-	// grantLag is how much longer than its token a grant lives: the message that a
+	// tokenGrantLife is how long what a token carries is good for. It is the longest
+	// there is: the other system sees to the token's own end, and the message that a
 	// device enrolled may be late.
-	grantLag = time.Hour
+	tokenGrantLife = enrollment.MaxGrantLife
 	// dataSeparator stands between mode and grant in what a token carries: the other
 	// system does not say which of the modes of a company's device it is.
 	dataSeparator = ":"
@@ -243,7 +246,7 @@ const (
 
 // token makes a token that carries a grant of its own.
 func (m *Managed) token(ctx context.Context, svc *enrollment.Service, o enrollment.Offer, g enrollment.Grant) (Token, error) {
-	_, text, err := svc.NewGrant(TokenUse, g, min(m.cfg.TokenLife+grantLag, enrollment.MaxGrantLife))
+	_, text, err := svc.NewGrant(TokenUse, g, tokenGrantLife)
 	if err != nil {
 		return Token{}, err
 	}

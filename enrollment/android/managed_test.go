@@ -274,3 +274,61 @@ func FuzzNotify(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatIsHeardLateIsJudgedByWhenTheDeviceEnrolled(t *testing.T) {
+	w, m, other := managed(t)
+	_, tok := w.invite("ann", "")
+	w.follow(http.MethodGet, w.accept(tok, device.Personal).Next.URL)
+	outage := func(d time.Duration) { w.now = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC).Add(d) }
+	untimed := phone(other.last(), func(d map[string]any) { delete(d, "enrollmentTime") })
+
+	outage(2*enrollment.MaxGrantLife + time.Second)
+	_, err := m.Notify(t.Context(), "acme", phone(other.last()))
+	assert.ErrorIs(t, err, enrollment.ErrGrantExpired, "its use would be forgotten too early")
+	assert.False(t, android.Refused(err), "an outage of ours deletes nobody's device")
+	outage(enrollment.MaxGrantLife + time.Second)
+	_, err = m.Notify(t.Context(), "acme", untimed)
+	assert.ErrorIs(t, err, enrollment.ErrGrantExpired)
+	_, err = m.Notify(t.Context(), "acme", phone(other.last(), func(d map[string]any) { d["enrollmentTime"] = "2026-03-02T09:00:00Z" }))
+	assert.ErrorIs(t, err, enrollment.ErrGrantExpired, "who came when it was over")
+
+	status, err := m.Notify(t.Context(), "acme", phone(other.last()))
+	require.NoError(t, err)
+	assert.Equal(t, device.Pending, status.State)
+}
+
+func TestWithoutATimeAGrantOutlivesItsTokenByADay(t *testing.T) {
+	w, m, other := managed(t)
+	_, tok := w.invite("ann", "")
+	w.follow(http.MethodGet, w.accept(tok, device.Personal).Next.URL)
+	w.now = w.now.Add(enrollment.MaxGrantLife - time.Second)
+	_, err := m.Notify(t.Context(), "acme", phone(other.last(), func(d map[string]any) { delete(d, "enrollmentTime") }))
+	assert.NoError(t, err)
+}
+
+func TestAnotherSitesNotificationSpendsNoGrant(t *testing.T) {
+	w, m, other := managed(t)
+	_, tok := w.invite("ann", "")
+	w.follow(http.MethodGet, w.accept(tok, device.Personal).Next.URL)
+	w.others = []string{"other"}
+	_, err := m.Notify(t.Context(), "other", phone(other.last()))
+	require.ErrorIs(t, err, enrollment.ErrGrantRefused)
+	_, text, _ := strings.Cut(other.last(), ":")
+	_, err = w.svc.UseGrant(t.Context(), android.TokenUse, credentials.SecretString(text), "")
+	assert.NoError(t, err, "it is as good as before")
+}
+
+func TestAfterANewPINAFreshCodeIsShown(t *testing.T) {
+	w, m, other := managed(t)
+	inv, tok := w.invite("ann", device.AndroidFullyManaged)
+	w.accept(tok, device.Company)
+	_, err := w.svc.QR(t.Context(), tok, device.Android)
+	require.NoError(t, err)
+	_, err = w.svc.NewPIN(t.Context(), admin, inv)
+	require.NoError(t, err)
+	_, err = w.svc.QR(t.Context(), tok, device.Android)
+	require.NoError(t, err)
+	require.Len(t, other.made, 2, "what the first carries is refused by now")
+	_, err = m.Notify(t.Context(), "acme", phone(other.last()))
+	assert.NoError(t, err)
+}

@@ -87,6 +87,12 @@ type reported struct {
 // that is not admitted, because its invitation ended since its token was made or
 // because another device came by the same token, answers an error of which
 // [Refused] is true: it is in the other system, and the caller has it deleted there.
+//
+// A grant lives for enrollment.MaxGrantLife, judged by the time at which the device
+// enrolled where the message has it, and may be heard of for as long again. What
+// comes later answers enrollment.ErrGrantExpired, and is not Refused: it was an
+// outage rather than the device. The caller takes the message and tells an
+// administrator, who has the device enroll again or adopts it.
 func (m *Managed) Notify(ctx context.Context, site string, n Notification) (enrollment.Status, error) {
 	svc, err := m.service()
 	if err != nil {
@@ -108,15 +114,16 @@ func (m *Managed) Notify(ctx context.Context, site string, n Notification) (enro
 	}
 	// The first that is heard of it, whichever of its messages that is.
 	mode, grant, _ := strings.Cut(d.TokenData, dataSeparator)
-	g, err := svc.UseGrant(ctx, TokenUse, credentials.SecretString(grant), "")
+	// Another site's grant is not spent here. What else is wrong, the use says.
+	if g, _, _ := svc.OpenGrant(ctx, TokenUse, credentials.SecretString(grant)); g.Site != "" && g.Site != site {
+		return enrollment.Status{}, enrollment.ErrGrantRefused
+	}
+	g, err := svc.UseGrantAt(ctx, TokenUse, credentials.SecretString(grant), "", d.Enrolled)
 	if errors.Is(err, enrollment.ErrGrantUsed) {
 		err = nil // by the same device, or EnrollManaged says so again
 	}
 	if err != nil {
 		return enrollment.Status{}, err
-	}
-	if g.Site != site {
-		return enrollment.Status{}, enrollment.ErrGrantRefused
 	}
 	_, err = svc.EnrollManaged(ctx, enrollment.ManagedRequest{
 		Site: site, Source: m.cfg.Source, Grant: g.ID, Ref: o.Ref, At: o.At,
@@ -139,10 +146,12 @@ func (m *Managed) Notify(ctx context.Context, site string, n Notification) (enro
 }
 
 // Refused says that a device was turned away for good by what admits it.
+// enrollment.ErrGrantExpired is none: that a message came late must not cost a person
+// the device, see [Managed.Notify].
 func Refused(err error) bool {
 	for _, refusal := range []error{
 		enrollment.ErrInvitationUnknown, enrollment.ErrCredentialRefused, enrollment.ErrDeviceGone,
-		enrollment.ErrGrantRefused, enrollment.ErrGrantExpired, enrollment.ErrGrantUsed,
+		enrollment.ErrGrantRefused, enrollment.ErrGrantUsed,
 		invitation.ErrDeactivated, invitation.ErrExpired, invitation.ErrExhausted,
 	} {
 		if errors.Is(err, refusal) {

@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -78,6 +79,10 @@ func receive(platform *android.Managed, google *api) func(body []byte) int {
 			return http.StatusNoContent
 		case android.Refused(err):
 			google.remove(n.Data) // it is in the other system, and not wanted
+			return http.StatusNoContent
+		case errors.Is(err, enrollment.ErrGrantExpired):
+			// Heard of days late, and no fault of the device's: somebody has to look.
+			log.Print("a device enrolled too long ago to be admitted")
 			return http.StatusNoContent
 		}
 		return http.StatusInternalServerError
