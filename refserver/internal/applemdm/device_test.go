@@ -234,13 +234,22 @@ func (p *phone) authenticate(ctx context.Context) error {
 
 // tokenUpdate is the emulator's, with our certificate.
 func (p *phone) tokenUpdate(ctx context.Context) error {
-	*p.emulated.GetEnrollment() = mdm.Enrollment{UDID: p.udid}
-	*p.emulated.GetPush() = mdm.Push{Topic: p.topic(), PushMagic: "magic " + p.udid, Token: []byte("push token")}
-	body, err := p.emulated.GenTokenUpdate()
+	body, err := p.emulatedUpdate()
 	if err != nil {
 		return err
 	}
 	return status(p.channel.DoCheckIn(ctx, body))
+}
+
+// emulating is held while a phone uses the emulator, which they share.
+var emulating sync.Mutex
+
+func (p *phone) emulatedUpdate() (io.Reader, error) {
+	emulating.Lock()
+	defer emulating.Unlock()
+	*p.emulated.GetEnrollment() = mdm.Enrollment{UDID: p.udid}
+	*p.emulated.GetPush() = mdm.Push{Topic: p.topic(), PushMagic: "magic " + p.udid, Token: []byte("push token")}
+	return p.emulated.GenTokenUpdate()
 }
 
 func (p *phone) checkOut(ctx context.Context) error {
