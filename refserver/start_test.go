@@ -150,15 +150,7 @@ func TestAReadOnlyDiskIsRefused(t *testing.T) {
 }
 
 func TestAServerThatMayLoseWhatItAcknowledgedIsRefusedUnlessAllowed(t *testing.T) {
-	dir, err := os.MkdirTemp("", "enrollkit-unsafe-")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	cluster, err := pgtest.Start(dir, "fsync=off", "synchronous_commit=off")
-	if errors.Is(err, pgtest.ErrNoBinaries) && os.Getenv("CI") == "" {
-		t.Skipf("NOT TESTED ON POSTGRESQL: %v", err)
-	}
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = cluster.Stop() })
+	cluster := pgtest.Own(t, "fsync=off", "synchronous_commit=off")
 	p := place{cluster.DSN("postgres"), filepath.Join(t.TempDir(), "x.keyring")}
 	assert.Contains(t, startFails(t, p), "fsync is off: set it to on, or start with -allow-unsafe-database")
 	assert.Contains(t, startFails(t, p, "-allow-unsafe-database", "-metrics-listen", "127.0.0.1:99999"), "99999", "refused for another reason")

@@ -79,6 +79,31 @@ func DSN(t testing.TB) string {
 	return inDatabase(t, admin, name)
 }
 
+// Own returns a server for one test alone, to be killed or to have settings
+// ("name=value") of its own; it is stopped after the test. It takes no notice of
+// [Env]. Without binaries the test is skipped, and fails where CI is set.
+func Own(t testing.TB, settings ...string) *Cluster {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pgtest-own-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	c, err := Start(dir, settings...)
+	if errors.Is(err, ErrNoBinaries) && os.Getenv("CI") == "" {
+		t.Skipf("NOT TESTED ON POSTGRESQL: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
 func run(t testing.TB, dsn, statement string) {
 	t.Helper()
 	ctx := context.Background()

@@ -3,7 +3,6 @@ package pgxq_test
 import (
 	"context"
 	"errors"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -122,19 +121,8 @@ func TestAStatementOfTheEmbeddersThatFailsFailsTheUnit(t *testing.T) {
 }
 
 func TestOpenRefusesAServerWithoutFsync(t *testing.T) {
-	if os.Getenv(pgtest.Env) != "" {
-		t.Skip("the server is somebody else's")
-	}
-	dir, err := os.MkdirTemp("", "pgtest-")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	c, err := pgtest.Start(dir, "fsync=off")
-	if errors.Is(err, pgtest.ErrNoBinaries) && os.Getenv("CI") == "" {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, c.Stop()) })
-	_, err = pgxq.Open(context.Background(), c.DSN("postgres"))
+	c := pgtest.Own(t, "fsync=off")
+	_, err := pgxq.Open(context.Background(), c.DSN("postgres"))
 	require.ErrorIs(t, err, pgxq.ErrUnsafe)
 	require.ErrorContains(t, err, "fsync is off: set it to on")
 }

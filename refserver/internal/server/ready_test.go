@@ -1,9 +1,7 @@
 package server
 
 import (
-	"errors"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,21 +11,6 @@ import (
 
 	"example.com/enrollkit/refserver/pgtest"
 )
-
-// ownCluster is a PostgreSQL server of this test alone, to be killed.
-func ownCluster(t *testing.T) *pgtest.Cluster {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "enrollkit-ready-")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	cluster, err := pgtest.Start(dir)
-	if errors.Is(err, pgtest.ErrNoBinaries) && os.Getenv("CI") == "" {
-		t.Skipf("NOT TESTED ON POSTGRESQL: %v", err)
-	}
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = cluster.Stop() })
-	return cluster
-}
 
 // until waits for a status of /readyz and returns how long that took.
 func (w *world) until(status int) time.Duration {
@@ -40,7 +23,7 @@ func (w *world) until(status int) time.Duration {
 }
 
 func TestALostDatabaseIsSaidAndNoticedWhenItIsBack(t *testing.T) {
-	cluster := ownCluster(t)
+	cluster := pgtest.Own(t)
 	w := start(t, func(c *Config) { c.Database = cluster.DSN("postgres") })
 	w.invite(adminToken, w.user(adminToken, "Ann Lee", "ann@example.com"))
 	w.mailTo(adminToken, "ann@example.com", "mail.invitation") // one under way would wait until its lease is over
@@ -80,7 +63,7 @@ func TestALostDatabaseIsSaidAndNoticedWhenItIsBack(t *testing.T) {
 
 // A server that is hung answers nothing and closes nothing.
 func TestADatabaseThatHangsIsNoticed(t *testing.T) {
-	cluster := ownCluster(t)
+	cluster := pgtest.Own(t)
 	silent := newValve(t, cluster.Addr())
 	w := start(t, func(c *Config) { c.Database = strings.Replace(cluster.DSN("postgres"), cluster.Addr(), silent.addr, 1) })
 	w.user(adminToken, "Ann Lee", "ann@example.com")
