@@ -71,7 +71,7 @@ type hand struct {
 	office  *office
 	history *history
 
-	others   []string    // nodes to go to where nobody takes the connection
+	front    *balancer   // says which node to go to; nil: always to base
 	stranger bool        // it wonders at nothing
 	enough   func() bool // whether to stop between two requests; nil: never
 
@@ -189,9 +189,12 @@ var errUnavailable = errors.New("503")
 
 func (h *hand) do(o *op) (answered bool) {
 	from := time.Now()
+	if h.front != nil {
+		h.base = h.front.choose(h.base)
+	}
 	a, err := h.send(o.call)
-	for n := 0; n < len(h.others) && errors.Is(err, syscall.ECONNREFUSED); n++ {
-		h.base = h.others[(slices.Index(h.others, h.base)+1)%len(h.others)]
+	for n := 0; h.front != nil && n < len(h.front.bases) && errors.Is(err, syscall.ECONNREFUSED); n++ {
+		h.base = h.front.next(h.base)
 		a, err = h.send(o.call)
 	}
 	if err == nil && a.status == http.StatusServiceUnavailable {
