@@ -32,7 +32,7 @@ var mutants = []struct {
 	{"mutant_outbox_outside", "TestANodeThatDiesAtACommitKeepsItsWord/sqlite", `outbox: `, []string{"FAULT_F2=6"}},
 	{"mutant_sent_before_send", "TestANodeThatDiesAtACommitKeepsItsWord/sqlite", `is delivered, and never came`, []string{"FAULT_F2=6"}},
 	{"mutant_get_consumes", "TestAKilledNodeKeepsItsWord/sqlite", `was acknowledged as`, []string{"FAULT_F1=6"}},
-	{"mutant_commit_retried", "TestALostCommitIsNeitherLostNorDoubled", `was acknowledged as|should have|another answer|replaced twice`, []string{"FAULT_F4=400"}},
+	{"mutant_commit_retried", "TestALostCommitIsNeitherLostNorDoubled", `was acknowledged as|should have|another answer|replaced twice|\(repeated: false\): status \d+, want`, []string{"FAULT_F4=400"}},
 }
 
 // The suite bites: each mistake that a server of this kind could have is found
@@ -44,15 +44,10 @@ func TestEveryMutantIsCaught(t *testing.T) {
 	row := rowOf("mutants")
 	for _, m := range mutants {
 		t.Run(m.tag, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-			defer cancel()
-			pattern := "^" + strings.ReplaceAll(m.caught, "/", "$/^") + "$"
-			run := exec.CommandContext(ctx, os.Args[0], "-test.run", pattern, "-test.v")
-			run.Env = append(append(os.Environ(), envMutant+"="+m.tag), m.env...)
-			run.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-			runtime.LockOSThread() // Pdeathsig is about this thread
-			defer runtime.UnlockOSThread()
-			out, err := run.CombinedOutput()
+			out, err := runMutant(t, m.tag, m.caught, m.env)
+			for again := 0; err == nil && again < 2; again++ { // faults hit by chance
+				out, err = runMutant(t, m.tag, m.caught, m.env)
+			}
 			require.Error(t, err, "%s lived through %s:\n%s", m.tag, m.caught, out)
 			require.Contains(t, string(out), "--- FAIL: "+strings.Split(m.caught, "/")[0], "%s", out)
 			said := regexp.MustCompile(`.*(?:` + m.says + `).*`).FindString(string(out))
@@ -66,4 +61,17 @@ func TestEveryMutantIsCaught(t *testing.T) {
 		})
 	}
 	row.note("%d of %d mutants caught", row.cycles, len(mutants))
+}
+
+// runMutant runs one test on nodes that have one mistake.
+func runMutant(t *testing.T, tag, test string, env []string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	pattern := "^" + strings.ReplaceAll(test, "/", "$/^") + "$"
+	run := exec.CommandContext(ctx, os.Args[0], "-test.run", pattern, "-test.v")
+	run.Env = append(append(os.Environ(), envMutant+"="+tag), env...)
+	run.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread() // Pdeathsig is about this thread
+	defer runtime.UnlockOSThread()
+	return run.CombinedOutput()
 }
