@@ -175,6 +175,14 @@ func (db *DB) Close() error {
 // Pool returns the pool of connections, nil on SQLite.
 func (db *DB) Pool() *pgxpool.Pool { return db.pool }
 
+// forget closes the connections of before, of which a server that went away has told
+// nobody.
+func (db *DB) forget() {
+	if db.pool != nil {
+		db.pool.Reset()
+	}
+}
+
 // Shared reports whether other nodes may run on the same database.
 func (db *DB) Shared() bool { return db.pool != nil }
 

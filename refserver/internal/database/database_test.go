@@ -172,9 +172,10 @@ func TestSignalsWakeOtherNodesAndAreFew(t *testing.T) {
 
 	changed, leave := there.Signals.Watch(database.Sites)
 	defer leave()
-	<-changed // it listens by now
 	other, leaveOther := there.Signals.Watch(database.Imports)
 	defer leaveOther()
+	<-changed // it listens by now, and says so for each topic
+	<-other
 	for range 500 {
 		here.Signals.Changed(database.Sites)
 	}

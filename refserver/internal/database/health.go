@@ -82,6 +82,9 @@ func (h *Health) Look(ctx context.Context) {
 		ask = h.askServer
 	}
 	skew, err := ask(asked)
+	if err == nil && h.Lost() != nil {
+		h.db.forget() // or the first requests would find that they are dead
+	}
 	if ctx.Err() == nil {
 		h.state.Store(&state{lost: err, skew: skew})
 	}

@@ -54,6 +54,9 @@ func TestALostDatabaseIsSaidAndNoticedWhenItIsBack(t *testing.T) {
 
 	require.NoError(t, cluster.Restart())
 	back := w.until(http.StatusOK)
+	w.eventually("requests are answered", func() bool {
+		return w.send(b.client, http.MethodGet, "/devices", nil, "").status == http.StatusOK
+	})
 	assert.Contains(t, b.get("/devices"), "Ann Lee", "what was acknowledged is there, and the browser is signed in")
 	assert.Contains(t, w.api(adminToken, http.MethodGet, "/api/v1/slots", "", http.StatusOK).body, "ann@example.com")
 	w.invite(adminToken, w.user(adminToken, "Bob Ray", "bob@example.com"))
