@@ -3,7 +3,8 @@
 # in one of them never reaches the others, so every target names them all.
 
 GO          ?= go
-TESTFLAGS   ?=
+# Every store runs the whole contract in one test binary; a slow machine needs long.
+TESTFLAGS   ?= -timeout 30m
 FUZZTIME    ?= 10s
 FAULT_TIMEOUT ?= 30m
 BENCHFLAGS  ?=
