@@ -33,6 +33,9 @@
 //   - enrollment/adminhttp: the administrators' JSON API, as an http.Handler
 //   - enrollment/apple: enrollment profiles for iPhone, iPad and Mac, and what
 //     these devices say to an MDM server
+//   - enrollment/android: Android devices, by an agent of one's own or another
+//     system's
+//   - enrollment/windows: Windows 10 and 11, which enroll by their own settings
 //
 // The directory examples holds one story for each way to embed the toolkit.
 // The directory refserver is a module of its own, with a server that wires

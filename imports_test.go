@@ -43,7 +43,7 @@ var architecture = map[string]row{
 	httpkit:                      {imports: flows}, // docs/adr/0009
 	"enrollment/android":         {imports: flows, inTests: []string{memstore}},
 	"enrollment/apple":           {imports: flows, inTests: []string{memstore}},
-	"enrollment/windows":         {imports: flows, inTests: []string{memstore}},
+	"enrollment/windows":         {imports: append([]string{httpkit}, flows...), inTests: []string{memstore}}, // docs/adr/0023
 
 	// Stories use what an embedder uses.
 	"examples/...": {imports: []string{

@@ -44,8 +44,8 @@ func DeviceToken(ring *Keyring, keyID uint32, site, device string, generation in
 	return NewSecret(text[:]), nil
 }
 
-// OneTimePassword returns the one-time password of a self-service login, as
-// [DeviceToken] does for a device: [OneTimePasswordLength] characters of
+// OneTimePassword returns the one-time password of a self-service login, or of an
+// invitation, as [DeviceToken] does for a device: [OneTimePasswordLength] characters of
 // Crockford's base32, upper case. [ParseOneTimePassword] reads it.
 func OneTimePassword(ring *Keyring, keyID uint32, site, owner string, generation int, nonce []byte) (Secret, error) {
 	raw, err := ring.reproduce(keyID, PurposeOneTime, site, owner, generation, nonce)

@@ -101,6 +101,7 @@ func ExamplePolicy_Odds() {
 	// a passcode below its lock       a year    2^71.3  5.2e+06  2^-48.9  1.9e-15
 	// any passcode of a host          a year    2^71.3  1.6e+09  2^-40.7  5.6e-13
 	// a one-time login                24 h      2^80.0       10  2^-76.7  8.3e-24
+	// an invitation's password        for ever  2^80.0    10000  2^-66.7  8.3e-21
 }
 
 func ExamplePolicy_OddsFor() {

@@ -46,6 +46,10 @@ const (
 
 	// AttackOneTime tries one one-time login until its budget is spent.
 	AttackOneTime Attack = "one-time"
+
+	// AttackPassword tries the one-time password of one invitation until the budget
+	// of wrong ones is spent.
+	AttackPassword Attack = "password"
 )
 
 // Odds is what a [Policy] leaves to one [Attack].
@@ -141,6 +145,7 @@ func (p Policy) OddsFor(users int) OddsTable {
 		odds(AttackPasscodeQuiet, "a passcode below its lock", year, passcodes, min(p.quietTries(), p.hostTries()), 1),
 		odds(AttackPasscodeHost, "any passcode of a host", year, passcodes, p.hostTries(), 1),
 		odds(AttackOneTime, "a one-time login", p.OneTimeTTL, logins, perLogin, perLogin),
+		odds(AttackPassword, "an invitation's password", 0, logins, PasswordBudget, PasswordBudget),
 	}
 }
 

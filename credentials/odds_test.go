@@ -42,6 +42,7 @@ func TestOddsAreThoseOfTheThreatModel(t *testing.T) {
 		{"and at a large one for certain", credentials.AttackPINSpray, credentials.Policy{PINDigits: 6}, 100_000, 2e6, math.Log2(0.86)},
 		{"and with a large budget", credentials.AttackPINSpray, credentials.Policy{PINDigits: 6, PINBudget: 100}, 10_000, 1e6, math.Log2(0.63)},
 		{"one-time login", credentials.AttackOneTime, credentials.Policy{}, 1, 10, math.Log2(10) - 80},
+		{"password of an invitation", credentials.AttackPassword, credentials.Policy{}, 1, 10_000, math.Log2(10_000) - 80},
 	} {
 		o := c.p.OddsFor(c.users).Of(c.attack)
 		require.InEpsilon(t, c.tries, o.Tries, 1e-9, c.name)
@@ -144,9 +145,9 @@ func TestOddsOfEveryAttackMakeOneTable(t *testing.T) {
 					require.True(t, o.Chance > 0 && o.Chance <= 1, o)
 				}
 			}
-			require.Len(t, seen, 7)
+			require.Len(t, seen, 8)
 			lines := strings.Split(strings.TrimSuffix(table.String(), "\n"), "\n")
-			require.Len(t, lines, 8)
+			require.Len(t, lines, 9)
 			for _, line := range lines {
 				require.Equal(t, strings.TrimRight(line, " "), line)
 			}

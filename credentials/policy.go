@@ -246,6 +246,19 @@ func (p Policy) PINBudgetLimit(site, owner string, generation int) Limit {
 	return Limit{Key: limitKey("pin", site, owner, strconv.Itoa(generation)), Max: p.PINBudget}
 }
 
+// PasswordBudget is how many wrong tries the one-time passwords of one invitation
+// survive, all of one PIN's time together. It is for whoever tries all of them: a
+// guesser has 2^-66 of an 80-bit password by it (twice that while two keys are in
+// use), and shutting the door of one invitation takes him 10,000 requests, which his
+// source's pace slows. A budget as short as a PIN's would have him do so in a minute.
+const PasswordBudget = 10_000
+
+// PasswordBudgetLimit returns the budget of an invitation's one-time passwords while
+// the generation-th PIN is in use. A new generation has a new budget.
+func PasswordBudgetLimit(site, owner string, generation int) Limit {
+	return Limit{Key: limitKey("password", site, owner, strconv.Itoa(generation)), Max: PasswordBudget}
+}
+
 // PINPaceLimit returns the pace of one e-mail address, or false when it is off.
 // addressKey stands for the canonical address and must not be the address: use a
 // MAC of [PurposeEmail].

@@ -124,6 +124,7 @@ func TestAPolicyBuildsItsLimits(t *testing.T) {
 	require.True(t, ok)
 	for _, c := range []struct{ got, want credentials.Limit }{
 		{p.PINBudgetLimit("acme", "inv_1", 2), credentials.Limit{Key: "pin/4:acme/5:inv_1/1:2", Max: 20}},
+		{credentials.PasswordBudgetLimit("acme", "inv_1", 2), credentials.Limit{Key: "password/4:acme/5:inv_1/1:2", Max: 10_000}},
 		{pace, credentials.Limit{Key: "pin-pace/3:mac", Max: 5, Window: 15 * time.Minute}},
 		{source, credentials.Limit{Key: "source/3:mac", Max: 10, Window: 15 * time.Minute}},
 		{site, credentials.Limit{Key: "pin-site/4:acme", Max: 300, Window: 720 * time.Hour, Slow: 10 * time.Minute}},
@@ -149,6 +150,7 @@ func TestLimitKeysNeverMeet(t *testing.T) {
 			for _, g := range []int{0, 1, 11, -1} {
 				note(p.PINBudgetLimit(a, b, g), fmt.Sprintf("pin %q %q %d", a, b, g))
 				note(p.OneTimeBudgetLimit(a, b, g), fmt.Sprintf("one-time %q %q %d", a, b, g))
+				note(credentials.PasswordBudgetLimit(a, b, g), fmt.Sprintf("password %q %q %d", a, b, g))
 			}
 			source, _ := p.PasscodeSourceLimit(a, b)
 			note(source, fmt.Sprintf("passcode-source %q %q", a, b))

@@ -21,6 +21,7 @@ const (
 	InstallProfile    Action = "install_profile"
 	CreateWorkProfile Action = "create_work_profile"
 	ProvisionDevice   Action = "provision_device"
+	SignIn            Action = "sign_in" // into the management, in the settings of the system
 	ActivateAdmin     Action = "activate_admin"
 	GrantPermissions  Action = "grant_permissions"
 	ApproveProfile    Action = "approve_profile"

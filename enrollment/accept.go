@@ -13,6 +13,11 @@ import (
 type AcceptRequest struct {
 	Ownership device.Ownership // required unless the invitation fixes it, which wins
 	Platform  device.Platform
+	// Again says that the device has enrolled by this invitation before. Such a
+	// device may come back when all places are taken, so an invitation that is
+	// exhausted answers with the next step too; nothing is changed by that, and
+	// another device is refused when it enrolls.
+	Again bool
 }
 
 // Accepted is the answer to an accept.
@@ -107,11 +112,14 @@ func (s *Service) Accept(ctx context.Context, token string, r AcceptRequest) (_ 
 		if inv, err = u.Invitations().Lock(ctx, found.Site, found.ID); err != nil {
 			return err
 		}
-		if err := inv.Usable(u.now, false); err != nil {
+		if err := inv.Usable(u.now, r.Again); err != nil {
 			return err
 		}
 		if err := r.validate(inv); err != nil {
 			return err
+		}
+		if !inv.State.Active() { // exhausted, and stays as it was accepted
+			return u.see(ctx, inv.Site, inv.ID, invitation.AcceptedByPerson)
 		}
 		return u.accept(ctx, &inv, r)
 	})
@@ -234,7 +242,11 @@ func (s *Service) offer(site Site, inv invitation.Invitation, token credentials.
 // own agent.
 func (s *Service) nextStep(ctx context.Context, o Offer) (NextStep, error) {
 	if p := s.platformFor(o.Platform); p != nil {
-		return p.NextStep(ctx, o)
+		step, err := p.NextStep(ctx, o)
+		if err != nil {
+			return step, err
+		}
+		return s.signIn(ctx, o, step)
 	}
 	agent := o.Site.Agents[o.Platform]
 	step := NextStep{Platform: o.Platform, Mode: o.Mode, Action: device.InstallAgent, Agent: agent, URL: agent.InstallURL(o.Platform)}

@@ -15,7 +15,7 @@ import (
 
 // Enroll admits a device by the credential it presents. It answers
 // [ErrInvitationUnknown] for a token that nobody has, invitation.ErrDeactivated,
-// ErrExpired or ErrExhausted for one whose invitation is over,
+// ErrExpired or ErrExhausted for one whose invitation is over, [ErrSiteFull],
 // [ErrCredentialRefused] and [*PacedError] for address and PIN, and a
 // [*ValidationError], which costs no try.
 //
@@ -68,6 +68,9 @@ type entry struct {
 	// opens says whether a login still admits and uses it up; nil for an
 	// invitation, which is asked itself.
 	opens func(context.Context, *unit) error
+	// spends uses up an invitation's one-time password once the invitation admits;
+	// nil: there is none.
+	spends func(context.Context, *unit) error
 	// managed is set for a device that a platform's channel brings; nil: it came
 	// by itself.
 	managed *ManagedRequest
@@ -194,6 +197,9 @@ func (u *unit) admit(ctx context.Context, site Site, e entry, locked map[string]
 			return Enrolled{}, err
 		}
 		if out, before, err := u.managedBefore(ctx, e.managed, known); err != nil || before {
+			if err == nil {
+				out, err = u.filled(ctx, site, e, out)
+			}
 			return out, err
 		}
 	}
@@ -211,6 +217,16 @@ func (u *unit) admit(ctx context.Context, site Site, e entry, locked map[string]
 	samePlace := inv.ID != "" && (known.Invitation == inv.ID || gone.Invitation == inv.ID)
 	if err := u.admits(ctx, e, samePlace); err != nil {
 		return Enrolled{}, err
+	}
+	if e.spends != nil {
+		if err := e.spends(ctx, u); err != nil {
+			return Enrolled{}, err
+		}
+	}
+	if !known.Live() {
+		if err := u.room(ctx, inv.Site, site.Policy.MaxDevices); err != nil {
+			return Enrolled{}, err
+		}
 	}
 	d, events, err := u.arrive(inv, r, known, holder, gone)
 	if err != nil {

@@ -17,7 +17,8 @@ const adoptBatch = 100
 // Adopt takes in devices that another system manages, each in the state given,
 // without credentials and without mail: they have no device token and are heard
 // of through [Service.Observe], by their Ref, or [Service.Touch]. The journal has
-// one device.adopted for each.
+// one device.adopted for each. Policy.MaxDevices is not asked: they are managed
+// already.
 //
 // It is repeatable: a Ref that is there is left as it is, whatever the row says,
 // so the second import of a file changes nothing, and of two imports at once each

@@ -31,7 +31,7 @@ func (u *unit) renewPIN(ctx context.Context, by Actor, site Site, inv *invitatio
 	if set.PIN, err = credentials.NewPIN(u.s.cfg.Rand, site.Policy.Credentials.PINDigits); err != nil {
 		return err
 	}
-	if err := u.Counters().Delete(ctx, pinBudgetKey(*inv)); err != nil {
+	if err := u.Counters().Delete(ctx, triesKeys(*inv)...); err != nil {
 		return err
 	}
 	inv.PINGeneration++
@@ -71,8 +71,11 @@ func pinContext(site, owner string, generation int) []string {
 	return []string{site, owner, strconv.Itoa(generation)}
 }
 
-// pinBudgetKey is the key of the lifetime budget of an invitation's PIN. The
-// key does not depend on the policy.
-func pinBudgetKey(inv invitation.Invitation) string {
-	return credentials.Policy{}.PINBudgetLimit(inv.Site, inv.ID, inv.PINGeneration).Key
+// triesKeys are the keys of the lifetime budgets of an invitation's PIN and of its
+// passwords. They do not depend on the policy.
+func triesKeys(inv invitation.Invitation) []string {
+	return []string{
+		credentials.Policy{}.PINBudgetLimit(inv.Site, inv.ID, inv.PINGeneration).Key,
+		credentials.PasswordBudgetLimit(inv.Site, inv.ID, inv.PINGeneration).Key,
+	}
 }

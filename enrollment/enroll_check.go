@@ -17,7 +17,7 @@ func (r EnrollRequest) validate() error {
 	switch c := r.Credential; {
 	case !c.Token.IsZero():
 	case c.Username != "" || !c.Password.IsZero():
-		for _, f := range (Login{Username: c.Username, Password: c.Password}).wrong() {
+		for _, f := range (Login{Username: c.Username, Password: c.Password}).wrong(false) {
 			add("credential."+f.Field, f.Code)
 		}
 	default:

@@ -116,8 +116,9 @@ func (u *unit) eraseInvitations(ctx context.Context, by Actor, user string) (all
 		}
 		ids = append(ids, inv.ID)
 		keys = append(keys, CredentialKey{inv.Site, inv.ID, KindInvitation})
-		budget := pinBudgetKey(inv)
-		counters = append(counters, budget, wrongLimit(budget, 0).Key)
+		for _, budget := range triesKeys(inv) {
+			counters = append(counters, budget, wrongLimit(budget, 0).Key)
+		}
 		texts := inv.Email + inv.EmailKey + inv.Name
 		inv.Email, inv.EmailKey, inv.Name = "", "", ""
 		switch {
@@ -225,11 +226,36 @@ func (u *unit) noteUser(ctx context.Context, by Actor, user string, event Event)
 }
 
 // lastSeq is the number of a subject's latest event that is still there: for
-// subjects without a row that counts them.
+// subjects without a row that counts them. What is there has no gap, so that a
+// subject with many events is looked at in a few places only.
 func (u *unit) lastSeq(ctx context.Context, site, subject string) (int64, error) {
-	list, err := u.Journal().List(ctx, EventQuery{Site: site, Subject: subject})
-	if err != nil || len(list) == 0 {
+	// next returns the first event after a number; 0: there is none.
+	next := func(after int64) (int64, error) {
+		list, err := u.Journal().List(ctx, EventQuery{Site: site, Subject: subject, After: after, Limit: 1})
+		if err != nil || len(list) == 0 {
+			return 0, err
+		}
+		return list[0].Seq, nil
+	}
+	last, err := next(0)
+	if err != nil || last == 0 {
 		return 0, err
 	}
-	return list[len(list)-1].Seq, nil
+	for step, grows := int64(1), true; step > 0; {
+		n, err := next(last + step - 1)
+		switch {
+		case err != nil:
+			return 0, err
+		case n == 0:
+			grows = false
+		default:
+			last = n
+		}
+		if grows {
+			step *= 2
+		} else {
+			step /= 2
+		}
+	}
+	return last, nil
 }

@@ -20,6 +20,12 @@ var (
 	// ErrCredentialRefused is the one answer for a wrong, unknown or burnt PIN
 	// and for an address that nobody has.
 	ErrCredentialRefused = errors.New("enrollment: credential refused")
+	// ErrLoginUsed, ErrLoginExpired and ErrSelfServiceOff say why a one-time login,
+	// or a one-time password of an invitation, was refused to somebody who proved
+	// it. They are never answered alone, see [Service.UseLogin].
+	ErrLoginUsed      = errors.New("enrollment: login used before")
+	ErrLoginExpired   = errors.New("enrollment: login expired")
+	ErrSelfServiceOff = errors.New("enrollment: self-service is off")
 	// ErrDeviceGone: the device was deleted; its token will never work again.
 	ErrDeviceGone = errors.New("enrollment: device deleted")
 	// ErrSuperseded: the device has enrolled anew since, in another way; what
@@ -45,6 +51,33 @@ type PacedError struct {
 }
 
 func (e *PacedError) Error() string { return "enrollment: too many tries" }
+
+// LoginExpiredError is an [ErrLoginExpired] that says since when, for who has to
+// judge what happened before.
+type LoginExpiredError struct {
+	At time.Time // the first moment at which nobody enrolls by it any more
+}
+
+func (e *LoginExpiredError) Error() string { return ErrLoginExpired.Error() }
+
+// Unwrap returns [ErrLoginExpired].
+func (e *LoginExpiredError) Unwrap() error { return ErrLoginExpired }
+
+// refusal is [ErrCredentialRefused] for somebody who proved the credential: it
+// reads, and has the code, like that of one that nobody has, and is its reason
+// besides, for a channel whose devices have words for it.
+type refusal struct{ why error }
+
+func (r *refusal) Error() string   { return ErrCredentialRefused.Error() }
+func (r *refusal) Unwrap() []error { return []error{ErrCredentialRefused, r.why} }
+
+// reasonOf is the code that the journal, which outsiders do not see, has for err.
+func reasonOf(err error) string {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return Code(r.why)
+	}
+	return Code(err)
+}
 
 // FieldError is one thing wrong with one field of a request.
 type FieldError struct {
@@ -78,11 +111,15 @@ var codes = []struct {
 	code string
 }{
 	{ErrForbidden, "forbidden"},
+	{ErrCredentialRefused, "credential_refused"}, // before what it may be joined with, see refusal
 	{ErrInvitationUnknown, "invitation_unknown"},
 	{invitation.ErrDeactivated, "invitation_deactivated"},
 	{invitation.ErrExpired, "invitation_expired"},
 	{invitation.ErrExhausted, "invitation_exhausted"},
-	{ErrCredentialRefused, "credential_refused"},
+	{ErrSiteFull, "site_full"},
+	{ErrLoginUsed, "login_used"},
+	{ErrLoginExpired, "login_expired"},
+	{ErrSelfServiceOff, "self_service_off"},
 	{ErrDeviceGone, "device_gone"},
 	{ErrTokenRefused, "device_token_refused"},
 	{ErrActive, "invitation_active"},

@@ -25,6 +25,10 @@ type evidence struct {
 	hardware  device.Hardware
 
 	name, manufacturer, model, osVersion string
+
+	// Set where another platform is said than the row has; the mode goes with it.
+	platform device.Platform
+	mode     device.Mode
 }
 
 // factRefresh is how far the time of an agent's repeated assertion may lag. A
@@ -78,6 +82,10 @@ func (e evidence) on(d device.Device) (next device.Device, moved map[string]stri
 	fill(&next.Hardware.HWDevID, e.hardware.HWDevID, false)
 	fill(&next.Hardware.Serial, e.hardware.Serial, false)
 	fill(&next.Hardware.IMEI, e.hardware.IMEI, false)
+	if e.platform != "" && e.platform != d.Platform {
+		next.Platform, next.Mode, changed = e.platform, e.mode, true
+		moved["platform"], moved["mode"] = string(e.platform), string(e.mode)
+	}
 	if e.inventory != nil && !bytes.Equal(e.inventory, d.Inventory) {
 		next.Inventory, changed = e.inventory, true
 	}
@@ -104,6 +112,10 @@ func (e evidence) outdated(d device.Device) bool {
 // the state that follows, one event, its slot. What changes nothing writes
 // nothing.
 func (u *unit) learn(ctx context.Context, site Site, d device.Device, contact Contact, e evidence) (device.Device, error) {
+	e, err := u.without(ctx, d, e)
+	if err != nil {
+		return d, err
+	}
 	next, moved, changed := e.on(d)
 	next, changed = site.Policy.promoted(next, moved, changed)
 	next, conflict, err := u.settle(ctx, d, next)
@@ -153,12 +165,31 @@ func (u *unit) learn(ctx context.Context, site Site, d device.Device, contact Co
 	return next, err
 }
 
+// without leaves out hardware ids that became known if another device of the same
+// user has them. Nobody else's are claimed, so there is nothing to decide and nobody
+// to alert; the row that has them is what the hardware comes back to.
+func (u *unit) without(ctx context.Context, d device.Device, e evidence) (evidence, error) {
+	next, _, _ := e.on(d)
+	identity := next.Identity()
+	if identity == "" || identity == d.Identity() || next.Platform != d.Platform {
+		return e, nil
+	}
+	holder, err := u.Devices().Find(ctx, DeviceKey{Site: d.Site, Platform: d.Platform, Identity: identity})
+	if errors.Is(err, ErrNotFound) {
+		return e, nil
+	}
+	if err == nil && holder.ID != d.ID && holder.User == d.User {
+		e.hardware = device.Hardware{}
+	}
+	return e, err
+}
+
 // settle keeps an identity from having two holders: where what became known of
 // next's hardware names another device, next is in conflict with it and goes
 // without, until an administrator decides. Hardware ids are claims.
 func (u *unit) settle(ctx context.Context, before, next device.Device) (device.Device, bool, error) {
 	identity := next.Identity()
-	if identity == "" || identity == before.Identity() {
+	if identity == "" || identity == before.Identity() && next.Platform == before.Platform {
 		return next, false, nil
 	}
 	holder, err := u.Devices().Find(ctx, DeviceKey{Site: next.Site, Platform: next.Platform, Identity: identity})

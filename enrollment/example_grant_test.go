@@ -47,6 +47,30 @@ func ExampleService_UseGrant() {
 	// after the invitation: invitation_deactivated
 }
 
+// What was passed on is not shown to the next person once a device came by it.
+func ExampleService_GrantUsed() {
+	d := newDemo()
+	invited, err := d.Invite(d.ctx, d.by, enrollment.InviteRequest{User: "ann"})
+	check(err)
+	shown, err := d.Reveal(d.ctx, d.by, invited.Invitation)
+	check(err)
+	token, err := credentials.ParseDeploymentURL(shown.URL.Reveal())
+	check(err)
+
+	const use = "myplatform/token"
+	grant, _, err := d.GrantByToken(d.ctx, token.Reveal())
+	check(err)
+	grant, text, err := d.NewGrant(use, grant, time.Hour)
+	check(err)
+	fmt.Println(d.GrantUsed(d.ctx, grant))
+	_, err = d.UseGrant(d.ctx, use, text, "")
+	check(err)
+	fmt.Println(d.GrantUsed(d.ctx, grant))
+	// Output:
+	// false <nil>
+	// true <nil>
+}
+
 // The Android Management API brings a device by the id that its enrollment token
 // carried. What it says later goes through Observe, by the same Ref.
 func ExampleService_EnrollManaged() {
@@ -95,6 +119,24 @@ func ExampleService_RefuseGrant() {
 	// enrollment.refused "request_malformed"
 }
 
+// What is turned away without a grant or a device goes to the journal as well: an
+// administrator sees that somebody is at the door, not each of their knocks.
+func ExampleService_RefuseContact() {
+	d := newDemo()
+	for range 3 { // noted once an hour
+		check(d.RefuseContact(d.ctx, "acme", "myplatform/message", "certificate_unknown"))
+	}
+	_, err := d.Sequence(d.ctx)
+	check(err)
+	page, err := d.Events(d.ctx, d.by, 0, 10)
+	check(err)
+	for _, e := range page.Events {
+		fmt.Printf("%s %s %s %q\n", e.Subject, e.Type, e.Data["step"], e.Reason)
+	}
+	// Output:
+	// platform/myplatform enrollment.refused myplatform/message "certificate_unknown"
+}
+
 // The other system's message comes an hour late: what counts is when the device
 // enrolled there.
 func ExampleService_UseGrantAt() {
@@ -120,4 +162,30 @@ func ExampleService_UseGrantAt() {
 	// Output:
 	// now: grant_expired
 	// then: <nil>
+}
+
+// A certificate authority keeps the certificate first and spends the grant then: if
+// it fell over in between, the same request finds the grant spent, and the
+// certificate.
+func ExampleService_SpendGrant() {
+	d := newDemo()
+	invited, err := d.Invite(d.ctx, d.by, enrollment.InviteRequest{User: "ann"})
+	check(err)
+	shown, err := d.Reveal(d.ctx, d.by, invited.Invitation)
+	check(err)
+	token, err := credentials.ParseDeploymentURL(shown.URL.Reveal())
+	check(err)
+	const use = "myplatform/certificate"
+	grant, _, err := d.GrantByToken(d.ctx, token.Reveal())
+	check(err)
+	_, text, err := d.NewGrant(use, grant, time.Hour)
+	check(err)
+
+	for range 2 {
+		_, before, err := d.SpendGrant(d.ctx, use, text, invitation.CertificateIssued)
+		fmt.Println("spent before:", before, err)
+	}
+	// Output:
+	// spent before: false <nil>
+	// spent before: true <nil>
 }

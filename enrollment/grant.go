@@ -27,6 +27,10 @@ type Grant struct {
 	User       string // whose one-time login gave it
 	Generation int    // of the credentials it came from: the PIN's, or the login's
 	ExpiresAt  time.Time
+
+	// password is the number of the invitation's one-time password that was
+	// presented, counted from 1; 0: it came from something else.
+	password int
 }
 
 // What a Grant is refused for, besides what the invitation or the login behind
@@ -169,22 +173,15 @@ func (u *unit) useGrant(ctx context.Context, g Grant, seen invitation.Evidence) 
 	if err := u.stands(ctx, g); err != nil {
 		return err
 	}
-	kept, err := json.Marshal(usedGrant{g.Invitation, g.User, g.Generation})
-	if err != nil {
-		return err
-	}
-	err = u.Records().Put(ctx, Record{
-		Site: g.Site, Scope: scopeGrant, Key: g.ID, Result: kept, At: u.now, ExpiresAt: u.now.Add(2 * MaxGrantLife),
-	})
-	if err != nil || g.Invitation == "" || seen == "" {
-		return err
-	}
-	return u.see(ctx, g.Site, g.Invitation, seen)
+	return u.keepGrant(ctx, scopeGrant, g, seen)
 }
 
 // grantOf returns the grant that was used under an id. Any other is refused.
 func (u *unit) grantOf(ctx context.Context, site, id string) (Grant, error) {
 	result, err := u.answered(ctx, site, scopeGrant, id)
+	if err == nil && result == nil {
+		result, err = u.answered(ctx, site, scopeGrantAgain, id)
+	}
 	if err != nil {
 		return Grant{}, err
 	}
@@ -195,7 +192,7 @@ func (u *unit) grantOf(ctx context.Context, site, id string) (Grant, error) {
 	if err := json.Unmarshal(result, &kept); err != nil {
 		return Grant{}, fmt.Errorf("enrollment: used grant: %w", err)
 	}
-	return Grant{ID: id, Site: site, Invitation: kept.Invitation, User: kept.User, Generation: kept.Generation}, nil
+	return Grant{ID: id, Site: site, Invitation: kept.Invitation, User: kept.User, Generation: kept.Generation, password: kept.Password}, nil
 }
 
 // scopeGrant holds the grants that were used, by id, for longer than one lives;
@@ -232,10 +229,12 @@ func (u *unit) granted(ctx context.Context, r *ManagedRequest, known device.Devi
 		return false, err
 	case known.ID != d.ID && (known.ID != "" || other):
 		return false, ErrGrantUsed
-	case known.ID == "", !strings.HasPrefix(d.EnrollmentID, r.keptPrefix()):
-		return false, ErrSuperseded
+	case known.ID != "" && strings.HasPrefix(d.EnrollmentID, r.keptPrefix()):
+		return false, nil
+	case known.ID != "" && d.Generation == kept.Generation:
+		return false, ErrGrantUsed // the grant's device is what it was, and enrolled by another id
 	}
-	return false, nil
+	return false, ErrSuperseded
 }
 
 // grantTo keeps which device a grant admitted first.
@@ -261,6 +260,7 @@ type usedGrant struct {
 	Invitation string `json:"i,omitempty"`
 	User       string `json:"u,omitempty"`
 	Generation int    `json:"g"`
+	Password   int    `json:"p,omitempty"`
 }
 
 // parseGrant reads what NewGrant wrote. A grant whose MAC is right is returned

@@ -123,7 +123,14 @@ func TestAnObservationByARefThatWasReplacedSaysNothing(t *testing.T) {
 	require.NoError(t, w.svc.Delete(w.ctx, w.by, in.Device.ID))
 	_, err = w.svc.Observe(w.ctx, bye)
 	require.ErrorIs(t, err, enrollment.ErrDeviceGone)
-	bye.Was = "dev_unknown"
+	bye.Was = "dev_pruned"
+	_, err = w.svc.Observe(w.ctx, bye)
+	require.ErrorIs(t, err, enrollment.ErrDeviceGone, "so long ago that nothing is left of it")
+	elsewhere := bye
+	elsewhere.Site = "nowhere"
+	_, err = w.svc.Observe(w.ctx, elsewhere)
+	require.ErrorIs(t, err, enrollment.ErrNotFound, "a site that is not there has deleted nothing")
+	bye.Was = ""
 	_, err = w.svc.Observe(w.ctx, bye)
 	require.ErrorIs(t, err, enrollment.ErrNotFound)
 }

@@ -38,6 +38,22 @@ func (u *unit) knownHardware(ctx context.Context, inv invitation.Invitation, p d
 	return device.Device{}, d.ID, nil
 }
 
+// knownByName returns the user's own device that a managed device calls itself: all
+// that there is of one that says nothing of its hardware. Of another user's device
+// the same name says nothing.
+func (u *unit) knownByName(ctx context.Context, e entry, p device.Platform) (known device.Device, holder string, err error) {
+	for _, ref := range e.managed.Refs {
+		d, err := u.Devices().Find(ctx, DeviceKey{Site: e.inv.Site, Ref: ref})
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return known, "", err
+		}
+		if err == nil && d.User == e.inv.User && d.Platform == p && !d.Deleted() {
+			return d, d.Conflict, nil
+		}
+	}
+	return known, "", nil
+}
+
 // deletedBefore returns the latest deleted device of this hardware.
 func (u *unit) deletedBefore(ctx context.Context, site string, p device.Platform, identity string) (device.Device, error) {
 	if identity == "" {

@@ -18,7 +18,7 @@ const (
 	CorrectAddress Hint = "correct_address"        // its mail did not arrive
 	CheckMailbox   Hint = "check_mailbox"          // the user has not opened it: the inbox, or the spam folder
 	AcceptOnPage   Hint = "accept_on_page"         // the page was fetched, by the user or a scanner
-	FollowNextStep Hint = "follow_next_step"       // accepted, and stopped before the store or the profile
+	FollowNextStep Hint = "follow_next_step"       // accepted, and stopped before the store, the profile or the sign-in
 	OpenAgent      Hint = "install_and_open_agent" // went to the store
 	InstallIt      Hint = "install_profile"        // downloaded the profile, which waits in the settings
 	KeepOnline     Hint = "keep_online"            // has its certificate and has not said a word yet

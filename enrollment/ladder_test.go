@@ -53,6 +53,32 @@ func TestAnInvitationShowsWhereItsUserGotStuck(t *testing.T) {
 	is("management_active", device.WaitsNobody, enrollment.NoHint)
 }
 
+// A computer has neither store nor profile: its user signs in.
+func TestWhereSomebodyGotStuckOnAComputerIsShownToo(t *testing.T) {
+	w := newDesk(t)
+	id := w.invite("u1")
+	is := func(reached string, waits device.Party, hint enrollment.Hint) {
+		t.Helper()
+		detail, err := w.svc.Invitation(w.ctx, w.by, id)
+		require.NoError(t, err)
+		require.Equal(t, enrollment.Progress{Reached: reached, At: w.clock.Now(), Waits: waits, Hint: hint}, detail.Progress)
+		w.clock.Advance(time.Minute)
+	}
+	l := w.shown(id)
+	is("accepted", device.WaitsUser, enrollment.FollowNextStep)
+	g, err := w.svc.UseLogin(w.ctx, signsIn, l, invitation.CertificateIssued)
+	require.NoError(t, err)
+	is("certificate_issued", device.WaitsDevice, enrollment.KeepOnline)
+	_, err = w.svc.EnrollManaged(w.ctx, computer(g.ID, 1))
+	require.NoError(t, err)
+	is("first_contact", device.WaitsUser, enrollment.FinishOnDevice)
+	w.observe(device.Observation{
+		Site: "acme", Source: "windows", Ref: device.Ref{Source: "windows", ID: "HW000001"}, At: w.clock.Now(),
+		Facts: map[device.Fact]bool{device.ManagementProfile: true}, Inventory: []byte(`{"model":"PC"}`),
+	})
+	is("management_active", device.WaitsNobody, enrollment.NoHint)
+}
+
 func TestAnInvitationWaitsForAnAdministratorWhereNobodyElseCanAct(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   func(*world) string

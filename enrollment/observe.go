@@ -18,7 +18,8 @@ const maxAhead = 5 * time.Minute
 // answers a [*ValidationError], [ErrNotFound] for a device that nobody has,
 // [ErrDeviceGone] for one that was deleted, and [ErrExists] when the Ref is
 // another device's. With o.Was, a Ref that nobody has answers [ErrDeviceGone] if
-// that device was deleted, and [ErrSuperseded] if it has another Ref by now.
+// that device was deleted, however long ago, and [ErrSuperseded] if it has another
+// Ref by now.
 //
 // Observations may come late, repeated and in any order: of each source's
 // assertions about a fact the newest by its At counts, and what is older than
@@ -168,7 +169,10 @@ func (s *Service) findObserved(ctx context.Context, o device.Observation) (id st
 		} else {
 			d, err = u.Devices().Find(ctx, DeviceKey{Site: o.Site, Ref: o.Ref})
 			if errors.Is(err, ErrNotFound) && o.Was != "" {
-				if d, err = u.Devices().Get(ctx, o.Site, o.Was); err == nil && !d.Deleted() {
+				switch d, err = u.Devices().Get(ctx, o.Site, o.Was); {
+				case errors.Is(err, ErrNotFound):
+					err = ErrDeviceGone // so long ago that its row was pruned
+				case err == nil && !d.Deleted():
 					err = ErrSuperseded
 				}
 			}

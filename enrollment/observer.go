@@ -36,6 +36,11 @@ const (
 	SignalVerb SignalKind = "verb"
 	// SignalRetry: one unit of work was run N times more than once.
 	SignalRetry SignalKind = "retry"
+	// SignalEvents: a unit of work that is committed wrote N events to the journal,
+	// which is every change of an invitation, a device, a login or a passcode. Site
+	// is that of the first. Over a transaction of the embedder's own it comes
+	// before that one is committed.
+	SignalEvents SignalKind = "events"
 	// SignalTry: somebody presented a guessable credential. Name is "pin",
 	// "passcode" or "one_time", Outcome one of the Try constants, N the number of
 	// credentials it was held against.

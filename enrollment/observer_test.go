@@ -15,6 +15,7 @@ import (
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/device"
 	"example.com/enrollkit/enrollment"
+	"example.com/enrollkit/enrollment/storetest"
 )
 
 // recorder is an Observer that keeps what it is told.
@@ -72,6 +73,45 @@ func TestTheObserverIsToldOfEveryVerbItsOutcomeAndItsTime(t *testing.T) {
 		said = append(said, s.Name+" "+s.Outcome)
 	}
 	require.Equal(t, []string{"invitation not_found", "peek invitation_unknown", "invitation unavailable"}, said)
+}
+
+func TestTheObserverIsToldOfChangesAlone(t *testing.T) {
+	r := &recorder{}
+	w := newWorld(t, observed(r))
+	told := func() (n int64) {
+		for _, s := range r.take(enrollment.SignalEvents) {
+			require.Equal(t, "acme", s.Site)
+			n += s.N
+		}
+		return n
+	}
+	e := w.enroll(w.invite("ann"))
+	require.Equal(t, int64(len(w.events(e.Device.Invitation))+len(w.events(e.Device.ID))), told())
+	first := enrollment.Report{Seq: 1, Facts: complete(), Inventory: []byte(`{"model":"P1"}`)}
+	w.report(e, first)
+	require.Equal(t, int64(1), told())
+
+	w.report(e, first)
+	first.Seq = 2
+	w.report(e, first)
+	require.NoError(t, w.svc.RecordFetch(w.ctx, w.token(w.invite("bob")).Reveal()))
+	told()
+	require.NoError(t, w.svc.CheckIn(w.ctx, e.Token, 3))
+	_, err := w.svc.Overview(w.ctx, w.by, enrollment.OverviewQuery{})
+	require.NoError(t, err)
+	require.Zero(t, told())
+
+	for n := 1; ; n++ { // a unit that fails changes nothing
+		failing := &storetest.Failing{Storage: w.store, At: n}
+		_, err := w.over(failing).Invite(w.ctx, w.by, enrollment.InviteRequest{User: "cyd"})
+		if !failing.Failed() {
+			require.NoError(t, err)
+			require.Positive(t, told())
+			break
+		}
+		require.Error(t, err)
+		require.Zero(t, told(), "call %d failed", n)
+	}
 }
 
 func TestTheObserverCountsEveryTryByWhatBecameOfIt(t *testing.T) {
@@ -237,7 +277,7 @@ func TestNoSignalHoldsAPersonOrASecret(t *testing.T) {
 		kinds = append(kinds, s.Kind)
 	}
 	slices.Sort(kinds)
-	require.Equal(t, []enrollment.SignalKind{enrollment.SignalMessage, enrollment.SignalSweep, enrollment.SignalVerb}, slices.Compact(kinds))
+	require.Equal(t, []enrollment.SignalKind{enrollment.SignalEvents, enrollment.SignalMessage, enrollment.SignalSweep, enrollment.SignalVerb}, slices.Compact(kinds))
 }
 
 // A token that has not the shape of one is refused before anything is read, so

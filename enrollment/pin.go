@@ -3,10 +3,8 @@ package enrollment
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"example.com/enrollkit/credentials"
@@ -21,17 +19,17 @@ const maxCandidates = 8
 // candidates among them.
 const maxInvited = 200
 
-// candidate is an invitation that a PIN might belong to.
+// candidate is an invitation that a PIN might belong to, or a password.
 type candidate struct {
 	inv  invitation.Invitation
 	cred Credential
 	site Site
 	over bool // it admits nobody new; only an answer of before is repeated
+
+	password int // the number of its one-time password that was right, from 1
 }
 
-// enrollByPIN is the guess, exactly: unit 1 spends a try on every counter and
-// commits; then the PIN is compared; unit 2 acts and gives its own try back.
-// Between the two, nothing that fails can make a try uncounted.
+// enrollByPIN admits a device by address and PIN, see guess.
 func (s *Service) enrollByPIN(ctx context.Context, r EnrollRequest) (Enrolled, error) {
 	pin, err := credentials.ParsePIN(r.Credential.PIN.Reveal())
 	if err != nil {
@@ -41,66 +39,16 @@ func (s *Service) enrollByPIN(ctx context.Context, r EnrollRequest) (Enrolled, e
 	if err != nil {
 		return Enrolled{}, invalid("credential.email", "malformed")
 	}
-	pace, err := s.hostPolicy(ctx, r.Host)
+	winner, refund, err := s.guess(ctx, guess{
+		name: "pin", address: address, host: r.Host, source: r.Source,
+		right: func(c *candidate) (bool, error) {
+			return s.keys().VerifySecret(c.cred.Check, credentials.PurposePIN, pin, pinContext(c.inv.Site, c.inv.ID, c.cred.Generation)...)
+		},
+	})
 	if err != nil {
 		return Enrolled{}, err
 	}
-	source := s.sourceLimit(pace, r.Host, r.Source)
-	if err := s.sourcePaced(ctx, source); err != nil {
-		if Code(err) == "paced" {
-			s.tried(ctx, "pin", TryPaced, "", 1)
-		}
-		return Enrolled{}, err
-	}
-	var gate []credentials.Limit
-	if limit, on := pace.PINPaceLimit(s.keyOf(credentials.PurposeEmail, r.Host, address)); on {
-		gate = append(gate, limit)
-	}
-	list, err := s.candidates(ctx, address, r.Host)
-	if err != nil {
-		return Enrolled{}, err
-	}
-	groups := make([][]credentials.Limit, len(list))
-	for i, c := range list {
-		groups[i] = c.limits()
-	}
-	spent, err := s.store.Spend(ctx, s.now(), gate, groups...)
-	if err != nil {
-		return Enrolled{}, err
-	}
-	if spent.Refused {
-		s.tried(ctx, "pin", TryPaced, "", 1)
-		return Enrolled{}, &PacedError{RetryAt: spent.RetryAt}
-	}
-
-	// Every candidate whose budget had a try is compared, so that neither the
-	// number nor the order of comparisons says which one was right.
-	winner, missed := -1, []int{}
-	if len(list) == 0 {
-		s.tried(ctx, "pin", TryUnknown, "", 1)
-	}
-	for i, c := range list {
-		if !spent.Groups[i].OK {
-			s.tried(ctx, "pin", TryLocked, c.inv.Site, 1)
-			continue
-		}
-		right, err := s.keys().VerifySecret(c.cred.Check, credentials.PurposePIN, pin, pinContext(c.inv.Site, c.inv.ID, c.cred.Generation)...)
-		switch {
-		case err != nil: // of this process's ring: nothing was compared
-			s.giveBack(ctx, spentKeys(gate, groups, spent.Groups))
-			return Enrolled{}, err
-		case right && winner < 0:
-			winner = i
-		case !right:
-			missed = append(missed, i)
-		}
-		s.tried(ctx, "pin", rightOrWrong(right), c.inv.Site, 1)
-	}
-	s.pinsMissed(ctx, list, missed, spent.Groups, address, source, winner < 0)
-	if winner < 0 {
-		return Enrolled{}, ErrCredentialRefused
-	}
-	return s.admitByPIN(ctx, list[winner], keysOf(append(gate, groups[winner]...)), r)
+	return s.admitByPIN(ctx, winner, refund, r)
 }
 
 // admitByPIN is unit 2. The try is given back with the admission, or by itself
@@ -239,96 +187,4 @@ func (s *Service) loadPINs(ctx context.Context, list []candidate) error {
 		}
 		return nil
 	})
-}
-
-// hostPolicy paces every guess on a host, known or not. It is the host's and not
-// the site's: what nobody has is paced like what somebody has.
-func (s *Service) hostPolicy(ctx context.Context, host string) (credentials.Policy, error) {
-	if s.cfg.Sites == nil {
-		return credentials.Policy{}, fmt.Errorf("enrollment: no sites in the config: %w", ErrNotFound)
-	}
-	site, err := s.cfg.Sites.Host(ctx, host)
-	return site.Policy.Credentials.WithDefaults(), err
-}
-
-// sourceLimit is the pace of one source, none if it is off.
-func (s *Service) sourceLimit(p credentials.Policy, host string, from netip.Addr) []credentials.Limit {
-	if limit, on := p.SourceLimit(s.keyOf(credentials.PurposeSource, host, network(from))); on {
-		return []credentials.Limit{limit}
-	}
-	return nil
-}
-
-// sourcePaced refuses a source that has failed too often. Unlike a budget it
-// counts failures alone, after they happened: a room full of people behind one
-// address tries at the same time. What gets through in a burst is bounded by
-// the exact counters of the address and of the PIN.
-func (s *Service) sourcePaced(ctx context.Context, source []credentials.Limit) error {
-	if len(source) == 0 {
-		return nil
-	}
-	return s.view(ctx, func(ctx context.Context, u *unit) error {
-		counters, err := u.Counters().Get(ctx, keysOf(source)...)
-		if err != nil {
-			return err
-		}
-		for i, limit := range source {
-			if _, ok, retryAt := counters[i].Spend(limit, u.now); !ok {
-				return &PacedError{RetryAt: retryAt}
-			}
-		}
-		return nil
-	})
-}
-
-// keyOf stands for an address, a source or a user name in a counter's key. It
-// stays the same when keys are rotated, or a rotation would give tries back.
-func (s *Service) keyOf(p credentials.Purpose, parts ...string) string {
-	raw := make([][]byte, len(parts))
-	for i, part := range parts {
-		raw[i] = []byte(part)
-	}
-	name := s.keys().Name(p, raw...)
-	return base64.RawURLEncoding.EncodeToString(name[:])
-}
-
-// network is what counts as one source: an IPv4 address, or the /64 that one
-// IPv6 customer has.
-func network(a netip.Addr) string {
-	a = a.Unmap().WithZone("")
-	if a.Is6() {
-		if p, err := a.Prefix(64); err == nil {
-			return p.String()
-		}
-	}
-	return a.String()
-}
-
-// limits are what a wrong try costs a candidate.
-func (c candidate) limits() []credentials.Limit {
-	p := c.site.Policy.Credentials
-	limits := []credentials.Limit{p.PINBudgetLimit(c.inv.Site, c.inv.ID, c.cred.Generation)}
-	if limit, on := p.PINSiteLimit(c.inv.Site); on {
-		limits = append(limits, limit)
-	}
-	return limits
-}
-
-// spentKeys are the counters on which a Spend has put a try.
-func spentKeys(gate []credentials.Limit, groups [][]credentials.Limit, spent []GroupSpent) []string {
-	keys := keysOf(gate)
-	for i, g := range groups {
-		if spent[i].OK {
-			keys = append(keys, keysOf(g)...)
-		}
-	}
-	return keys
-}
-
-func keysOf(limits []credentials.Limit) []string {
-	keys := make([]string, len(limits))
-	for i, l := range limits {
-		keys[i] = l.Key
-	}
-	return keys
 }

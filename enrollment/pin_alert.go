@@ -20,21 +20,21 @@ const settleTime = time.Minute
 // likely to be guessed at slowly.
 const raisedKept = 10 * 365 * 24 * time.Hour
 
-// pinsMissed counts the wrong tries by themselves and tells the administrators
+// missed counts the wrong tries by themselves and tells the administrators
 // when they reach a level. The budget's own counter cannot say it: right tries
 // that are under way fill it for a moment and give their place back.
 //
 // The answer to the guess does not depend on it: that an alert could not be
 // stored would tell an outsider that there is somebody to be alerted for. So
 // for an address that nobody has, the same is written.
-func (s *Service) pinsMissed(ctx context.Context, list []candidate, missed []int, spent []GroupSpent, address string, source []credentials.Limit, refused bool) {
+func (s *Service) missed(ctx context.Context, g guess, list []candidate, missed []int, spent []GroupSpent, source []credentials.Limit, refused bool) {
 	ctx = context.WithoutCancel(ctx) // who hangs up must not keep the alert from being raised
 	limits := make([][]credentials.Limit, 0, len(missed)+1)
 	for _, i := range missed {
-		limits = append(limits, []credentials.Limit{wrongLimit(list[i].limits()[0].Key, 0)})
+		limits = append(limits, []credentials.Limit{wrongLimit(g.limits(list[i])[0].Key, 0)})
 	}
 	if len(missed) == 0 && refused {
-		limits = append(limits, []credentials.Limit{wrongLimit(s.keyOf(credentials.PurposeEmail, address), time.Hour)})
+		limits = append(limits, []credentials.Limit{wrongLimit(s.keyOf(credentials.PurposeEmail, g.address), time.Hour)})
 	}
 	if refused && len(source) > 0 {
 		limits = append(limits, source)
@@ -50,7 +50,7 @@ func (s *Service) pinsMissed(ctx context.Context, list []candidate, missed []int
 		}
 		var errs []error
 		for k, i := range missed {
-			errs = append(errs, s.tell(ctx, list[i], wrong.Groups[k].Counters[0].N))
+			errs = append(errs, s.tell(ctx, g, list[i], wrong.Groups[k].Counters[0].N))
 		}
 		for i, c := range list {
 			errs = append(errs, s.tellSite(ctx, c.site, spent[i].Counters))
@@ -58,9 +58,9 @@ func (s *Service) pinsMissed(ctx context.Context, list []candidate, missed []int
 		for i, c := range list {
 			// Full for longer than any try takes: whoever spent the last one may
 			// have died before telling.
-			g := spent[i]
-			if !g.OK && len(g.Counters) > 0 && g.Counters[0].Left(c.limits()[0], now) == 0 && now.Sub(g.Counters[0].Last) > settleTime {
-				errs = append(errs, s.tell(ctx, c, c.site.Policy.Credentials.PINBudget))
+			budget := g.limits(c)[0]
+			if of := spent[i]; !of.OK && len(of.Counters) > 0 && of.Counters[0].Left(budget, now) == 0 && now.Sub(of.Counters[0].Last) > settleTime {
+				errs = append(errs, s.tell(ctx, g, c, budget.Max))
 			}
 		}
 		return errors.Join(errs...)
@@ -85,11 +85,18 @@ func wrongLimits(limits []credentials.Limit) []credentials.Limit {
 	return wrong
 }
 
-// tell raises the levels that so many wrong tries have reached.
-func (s *Service) tell(ctx context.Context, c candidate, tries int) error {
+// tell raises the levels that so many wrong tries have reached. Of passwords it is
+// the last alone: whoever tries those finds nothing, and is not to have mail sent by
+// it.
+func (s *Service) tell(ctx context.Context, g guess, c candidate, tries int) error {
 	p := c.site.Policy.Credentials
-	if c.over {
+	switch {
+	case c.over:
 		return nil
+	case g.password && tries < credentials.PasswordBudget:
+		return nil
+	case g.password:
+		return s.raise(ctx, c, invitation.EventPasswordBurnt, credentials.PasswordBudget)
 	}
 	if tries >= p.PINBudget {
 		return s.raise(ctx, c, invitation.EventPINBurnt, p.PINBudget)

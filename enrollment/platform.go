@@ -18,10 +18,12 @@ type Platform interface {
 	Name() string
 	// Serves lists the device platforms it answers for.
 	Serves() []device.Platform
-	// NextStep says what a person does after accepting.
+	// NextStep says what a person does after accepting. It is asked when somebody
+	// acted, and may make what that person needs.
 	NextStep(ctx context.Context, o Offer) (NextStep, error)
 	// QR returns the content of the QR code, or a zero Secret for the
-	// deployment URL.
+	// deployment URL. It is asked for whoever looks, mail scanners too, and for
+	// every mail: it makes nothing and changes nothing.
 	QR(ctx context.Context, o Offer) (credentials.Secret, error)
 }
 
@@ -41,6 +43,10 @@ type Offer struct {
 	Platform   device.Platform
 	Ownership  device.Ownership
 	Mode       device.Mode
+
+	// Username is that of the one-time login that the offer is of. Empty: it is of
+	// Invitation, whose Email a person signs in with.
+	Username string
 
 	// Grant stands for the token where there is none, after a one-time login: a
 	// grant for the use [LoginGrantUse] of the platform, good for an hour, for a
@@ -65,8 +71,23 @@ type NextStep struct {
 	// Typed is what a person types on a new device in the place of an account, to
 	// bring the agent; empty: there is a code to scan.
 	Typed string
+	// Scan is what a new device scans, of a Platform that makes it for this step
+	// alone: it is shown with the step, since no address leads to it. Zero: what
+	// the Platform's QR says.
+	Scan credentials.Secret
 	// OpenURL opens the agent once it is installed; it may carry the token.
 	OpenURL credentials.Secret
+	// Username and Password are what a person types into the system's own screens,
+	// where Action is [device.SignIn]. The Service fills them in after the Platform:
+	// of an invitation its address and a password for one device, see
+	// [Service.UseLogin]; after a one-time login its user name alone, since the
+	// password is in the mail. Without an address there is neither, and no password
+	// while the invitation's budget of wrong passwords is spent.
+	Username string
+	Password credentials.Secret
+	// Server is what is typed where the system asks for a server; where a Platform
+	// leaves it empty, scheme and host of Site.PublicURL.
+	Server string
 	// Agent is the program to look for.
 	Agent Agent
 }

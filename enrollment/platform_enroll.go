@@ -33,8 +33,15 @@ type ManagedRequest struct {
 	// Required.
 	Ref device.Ref
 	// Refs are further names of the device, of other sources. One that another
-	// device has is left out: names that devices give themselves are claims.
+	// device has is left out: names that devices give themselves are claims. A device
+	// that says nothing of its hardware is known again by them, to its own user.
 	Refs []device.Ref
+
+	// Was is our id of the device that this enrollment became, from an earlier answer,
+	// if that is known. With it, what an enrollment says that was replaced long ago,
+	// when its grant is forgotten, is still known to be of a device that was deleted
+	// ([ErrDeviceGone]) or has enrolled by something else ([ErrSuperseded]).
+	Was string
 
 	// Again says that the message is the beginning of an enrollment and may bring
 	// back a device that left. Without it, only what is not there yet is enrolled.
@@ -43,12 +50,17 @@ type ManagedRequest struct {
 	At        time.Time        // when the channel heard of it; zero: now
 	Ownership device.Ownership // empty: as accepted, or as the mode implies
 	Mode      device.Mode      // empty: as invited, or the platform's default
+	// AsInvited refuses a Mode that is not the one that the device was invited as, with
+	// a [*ValidationError]: for modes that nobody may choose by what a device shows.
+	AsInvited bool
 	// Device is what it says of itself. Its Platform, if empty, is as accepted,
 	// or Platform.
 	Device Claim
 	// Platform is that of a device of which nobody said any. A device that is
-	// known by its Ref keeps the one it has.
+	// known by its Ref, or is the user's own hardware, keeps the one it has.
 	Platform device.Platform
+
+	assumed bool // Device.Platform is nobody's word
 }
 
 // EnrollManaged admits a device by what a grant or an invitation offers, without
@@ -60,11 +72,15 @@ type ManagedRequest struct {
 // admit a device now; hardware that the user enrolled before keeps its row, in a
 // new generation; another user's hardware is a row of its own in conflict; a
 // device that was deleted is a new row with a predecessor; limits count. A
-// one-time login is used up by its first device.
+// one-time login, or an invitation's one-time password ([Service.UseLogin]), is
+// used up by its first device.
 //
 // It may be called for every message of an enrollment, in any order. While the
 // device is enrolled, a repetition answers the same, whatever became of the
-// invitation; what belongs to an enrollment before the latest answers [ErrStale].
+// invitation, and adds what it says of the device. A Platform that it says replaces
+// the device's, which may have been assumed, and the mode with it, whatever the times
+// of the messages: a device is expected to say one and the same. What belongs to an
+// enrollment before the latest answers [ErrStale].
 // A grant admits one device, once: another one answers [ErrGrantUsed], a device
 // that was deleted since [ErrDeviceGone], and one that has enrolled by something
 // else since [ErrSuperseded], whatever the message says.
@@ -73,8 +89,8 @@ type ManagedRequest struct {
 //
 // It answers a [*ValidationError], [ErrGrantRefused] for a grant that nobody
 // used, [ErrInvitationUnknown], invitation.ErrDeactivated, ErrExpired and
-// ErrExhausted, and [ErrCredentialRefused] for a login that is over. A refusal is
-// written to the journal, see [Service.RefuseGrant].
+// ErrExhausted, [ErrSiteFull], and [ErrCredentialRefused] for a login or password that is
+// over. A refusal is written to the journal, see [Service.RefuseGrant].
 func (s *Service) EnrollManaged(ctx context.Context, r ManagedRequest) (_ Enrolled, err error) {
 	defer s.did(ctx, "enroll_managed", r.Site, s.began(), &err)
 	if err := r.validate(); err != nil {
@@ -86,18 +102,32 @@ func (s *Service) EnrollManaged(ctx context.Context, r ManagedRequest) (_ Enroll
 	}
 	g, inv, err := s.admittedBy(ctx, r)
 	if err != nil {
-		return Enrolled{}, err
+		return Enrolled{}, s.noteStranger(ctx, r, err)
 	}
 	e := entry{inv: inv, managed: &r}
 	if accepted := device.Platform(inv.AcceptedPlatform); r.Device.Platform == "" && r.Platform != "" {
-		if r.Device.Platform = r.Platform; accepted.Valid() {
+		if r.Device.Platform, r.assumed = r.Platform, true; accepted.Valid() {
 			r.Device.Platform = accepted
 		}
+	}
+	if err := r.asInvited(modeFor("", inv, r.Device.Platform)); err != nil {
+		return Enrolled{}, err
+	}
+	if g.password > 0 {
+		e.spends = func(ctx context.Context, u *unit) error { return u.usePassword(ctx, g) }
 	}
 	request := r.request()
 	if g.User != "" {
 		if err := s.employed(ctx, g); err != nil {
 			return Enrolled{}, s.noteRefusal(ctx, g, string(r.Source)+"/enroll", err)
+		}
+		// Locked before anything is looked up, so that of two messages at once the
+		// second finds what the first has made.
+		e.first = func(ctx context.Context, u *unit) error {
+			if _, _, err := u.still(ctx, g.proof()); !errors.Is(err, ErrCredentialRefused) {
+				return err
+			}
+			return nil // what was answered before is answered all the same
 		}
 		e.opens = func(ctx context.Context, u *unit) error { return u.useLogin(ctx, g.proof()) }
 		if request.Ownership == "" {
@@ -205,7 +235,7 @@ func (s *Service) admittedBy(ctx context.Context, r ManagedRequest) (g Grant, in
 func (u *unit) grantOfDevice(ctx context.Context, r ManagedRequest) (Grant, error) {
 	d, err := u.Devices().Find(ctx, DeviceKey{Site: r.Site, Ref: r.Ref})
 	if errors.Is(err, ErrNotFound) || err == nil && !strings.HasPrefix(d.EnrollmentID, r.keptPrefix()) {
-		return Grant{}, ErrGrantRefused
+		return Grant{}, u.becameOf(ctx, r)
 	}
 	g := Grant{ID: r.Grant, Site: r.Site, Invitation: d.Invitation}
 	if d.Invitation == "" {
@@ -222,7 +252,13 @@ func (u *unit) knownDevice(ctx context.Context, e entry, p device.Platform, iden
 	d, err := u.Devices().Find(ctx, DeviceKey{Site: e.inv.Site, Ref: e.managed.Ref})
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return u.knownHardware(ctx, e.inv, p, identity)
+		if identity == "" {
+			return u.knownByName(ctx, e, p)
+		}
+		if known, holder, err = u.knownHardware(ctx, e.inv, p, identity); err != nil || known.ID != "" || !e.managed.assumed {
+			return known, holder, err
+		}
+		return u.knownOtherwise(ctx, e, p, identity, holder)
 	case err != nil:
 		return known, holder, err
 	case d.User != e.inv.User:

@@ -222,7 +222,7 @@ func TestALoginAdmitsOneManagedDevice(t *testing.T) {
 	assert.Equal(t, device.Windows, in.Device.Platform, "as chosen on the page")
 	_, err = w.svc.EnrollManaged(w.ctx, byChannel(grants[1], "00008030-001C2D3E4F50602F"))
 	assert.ErrorIs(t, err, enrollment.ErrCredentialRefused)
-	assert.Equal(t, []string{"mdm/enroll credential_refused"}, w.refusals(enrollment.LoginSubject("u1")))
+	assert.Equal(t, []string{"mdm/enroll login_used"}, w.refusals(enrollment.LoginSubject("u1")))
 	again, err := w.svc.EnrollManaged(w.ctx, byChannel(grants[0], udid))
 	require.NoError(t, err)
 	assert.True(t, again.Replayed)

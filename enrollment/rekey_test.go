@@ -257,7 +257,7 @@ func TestWhatCannotBeMovedIsCountedAndEndsByItself(t *testing.T) {
 	w.rotate()
 	p := w.rekey()
 	require.Equal(t, enrollment.KeyUse{Logins: 1, Recent: 1, Tombstones: 1}, p.Keys[1])
-	_, err = w.svc.CheckLogin(w.ctx, enrollment.Login{Username: login.Username, Password: login.Password})
+	_, err = w.svc.CheckLogin(w.ctx, signsIn, enrollment.Login{Username: login.Username, Password: login.Password})
 	require.NoError(t, err, "a login goes on with the key it has")
 	var inUse *enrollment.KeyInUseError
 	require.ErrorAs(t, w.svc.RetireKey(w.ctx, 1), &inUse)
@@ -285,7 +285,7 @@ func TestARotationGivesNoGuessBack(t *testing.T) {
 	})
 	nobody := func() error { return w.tryPIN("nobody@example.com", credentials.SecretString("12345678")) }
 	login := func() error {
-		_, err := w.svc.CheckLogin(w.ctx, enrollment.Login{Username: "AAAABBBBCC", Password: credentials.SecretString("AAAABBBBCCCCDDDD")})
+		_, err := w.svc.CheckLogin(w.ctx, signsIn, enrollment.Login{Username: "AAAABBBBCC", Password: credentials.SecretString("AAAABBBBCCCCDDDD")})
 		return err
 	}
 	var paced *enrollment.PacedError

@@ -154,7 +154,7 @@ func (s *Service) RequestLogin(ctx context.Context, r LoginRequest) (err error) 
 	return s.mailLogin(context.WithoutCancel(ctx), doors[winner], address, refund)
 }
 
-// passcodesMissed counts wrong tries by themselves, as pinsMissed does, and
+// passcodesMissed counts wrong tries by themselves, as missed does, and
 // raises what they reach: an alert, then the lock. The answer does not depend on
 // it.
 // Where nobody was to be booked on, the same is written.

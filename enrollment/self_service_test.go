@@ -335,7 +335,7 @@ func TestAOneTimeLoginLetsOneDeviceIn(t *testing.T) {
 	w := newOffice(t)
 	login := w.mailed("u1")
 	for range 3 { // Windows presents it twice before the device is in
-		offer, err := w.svc.CheckLogin(w.ctx, login)
+		offer, err := w.svc.CheckLogin(w.ctx, signsIn, login)
 		require.NoError(t, err)
 		assert.Equal(t, "u1", offer.User.ID)
 	}
@@ -354,13 +354,13 @@ func TestAOneTimeLoginLetsOneDeviceIn(t *testing.T) {
 
 	_, err = w.svc.Enroll(w.ctx, byLogin(login, "2", "S2"))
 	assert.ErrorIs(t, err, enrollment.ErrCredentialRefused)
-	_, err = w.svc.CheckLogin(w.ctx, login)
+	_, err = w.svc.CheckLogin(w.ctx, signsIn, login)
 	assert.ErrorIs(t, err, enrollment.ErrCredentialRefused)
 	again, err := w.svc.Enroll(w.ctx, byLogin(login, "1", "S1"))
 	require.NoError(t, err, "a lost answer")
 	assert.True(t, again.Replayed)
 	assert.Equal(t, in.Token.Reveal(), again.Token.Reveal())
-	assert.Equal(t, []string{enrollment.EventLoginMailed, enrollment.EventLoginUsed}, w.types(enrollment.LoginSubject("u1")))
+	assert.Equal(t, []string{enrollment.EventLoginMailed, enrollment.EventLoginUsed, enrollment.EventRefused}, w.types(enrollment.LoginSubject("u1")))
 }
 
 // T17: one success under any concurrency, many times over.
@@ -396,7 +396,7 @@ func TestALoginEndsOnTimeUnlessItIsReserved(t *testing.T) {
 	w := newOffice(t)
 	login := w.mailed("u1")
 	w.clock.Advance(24*time.Hour - time.Second)
-	_, err := w.svc.CheckLogin(w.ctx, login)
+	_, err := w.svc.CheckLogin(w.ctx, signsIn, login)
 	require.NoError(t, err)
 	w.clock.Advance(time.Minute)
 	_, err = w.svc.Enroll(w.ctx, byLogin(login, "1", "S1"))
@@ -406,7 +406,7 @@ func TestALoginEndsOnTimeUnlessItIsReserved(t *testing.T) {
 	login = w.mailed("u1")
 	w.clock.Advance(24*time.Hour - time.Minute)
 	for range 20 { // a reservation does not renew itself for ever
-		_, err = w.svc.CheckLogin(w.ctx, login)
+		_, err = w.svc.CheckLogin(w.ctx, signsIn, login)
 		w.clock.Advance(5 * time.Minute)
 	}
 	assert.ErrorIs(t, err, enrollment.ErrCredentialRefused)

@@ -91,6 +91,11 @@ type Policy struct {
 	// managed by device administrator rights, and keeps their mode. Defaults to
 	// offering it.
 	KeepDeviceAdmin bool
+	// MaxDevices is how many live devices the site may have: all but those that
+	// left or were deleted. Who would be one more is refused, see [ErrSiteFull];
+	// what is there stays and enrolls again as before. [Service.Adopt] does not ask,
+	// but what it took in counts. Zero: any number.
+	MaxDevices int
 	// Retention is for how long the site keeps what nothing depends on any more.
 	Retention Retention
 }
@@ -112,6 +117,9 @@ func (p Policy) Validate() error {
 		if d.value < 0 {
 			errs = append(errs, fmt.Errorf("enrollment: policy: %s is negative", d.name))
 		}
+	}
+	if p.MaxDevices < 0 {
+		errs = append(errs, errors.New("enrollment: policy: MaxDevices is negative"))
 	}
 	return errors.Join(errs...)
 }

@@ -166,6 +166,7 @@ type CredentialKind string
 const (
 	// KindInvitation: Owner is the invitation; Index is its token, Check its
 	// PIN (zero once the invitation is over), Sealed is both. Generation is the PIN's.
+	// Data counts the one-time passwords that were used.
 	KindInvitation CredentialKind = "invitation"
 	// KindPasscode: one row per site, Owner is [PasscodeSubject]; Index makes
 	// the company passcode unique, Check proves it, Sealed shows it. All are
@@ -174,6 +175,9 @@ const (
 	// KindLogin: Owner is the user; Index is the user name of the latest
 	// one-time login, Check its password.
 	KindLogin CredentialKind = "login"
+	// KindRoom: one row per site that limits its devices; Owner is fixed, and the
+	// rest is empty: it is locked while they are counted.
+	KindRoom CredentialKind = "room"
 	// KindCanary: one row per key of the ring; Site is empty, Owner the key's
 	// id in decimal, Check the canary.
 	KindCanary CredentialKind = "canary"

@@ -19,6 +19,9 @@ type unit struct {
 	ring *credentials.Keyring // one for the whole unit, see UseKeyring
 	now  time.Time
 	put  bool // something was put into the outbox
+
+	events int    // how many the unit wrote
+	site   string // of the first of them
 }
 
 // update runs fn in a read-write unit and wakes the relay if it left something
@@ -26,15 +29,17 @@ type unit struct {
 func (s *Service) update(ctx context.Context, fn func(ctx context.Context, u *unit) error) error {
 	now := s.now()
 	var last struct { // of the runs; in one piece, which is one allocation
-		put  bool // it put something into the outbox
-		runs int
+		put    bool // it put something into the outbox
+		runs   int
+		events int
+		site   string // of the first event
 	}
 	run := func() error {
 		return s.store.Update(ctx, func(ctx context.Context, tx Tx) error {
 			u := &unit{Tx: tx, s: s, ring: s.keys(), now: now}
 			last.runs++
 			err := fn(ctx, u)
-			last.put = u.put
+			last.put, last.events, last.site = u.put, u.events, u.site
 			return err
 		})
 	}
@@ -49,6 +54,9 @@ func (s *Service) update(ctx context.Context, fn func(ctx context.Context, u *un
 	}
 	if err == nil && last.put {
 		s.rouse()
+	}
+	if err == nil && last.events > 0 {
+		s.signal(ctx, Signal{Kind: SignalEvents, Site: last.site, N: int64(last.events)})
 	}
 	return err
 }
@@ -150,6 +158,10 @@ func (u *unit) record(ctx context.Context, events []Event) error {
 	if err := u.Journal().Append(ctx, events...); err != nil {
 		return err
 	}
+	if u.events == 0 {
+		u.site = events[0].Site
+	}
+	u.events += len(events)
 	for _, e := range events {
 		if u.s.cfg.Handlers[e.Type] == nil {
 			continue

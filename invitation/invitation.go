@@ -51,7 +51,7 @@ type Invitation struct {
 }
 
 // Usable says whether a device may enroll by i at now. It returns nil, or
-// [ErrDeactivated], [ErrExpired] or [ErrExhausted]. known says that the device
+// [ErrDeactivated], an [*ExpiredError] or [ErrExhausted]. known says that the device
 // holds a place of i already: it needs no other, and may come back even when
 // the last place is taken.
 //
@@ -62,7 +62,7 @@ func (i Invitation) Usable(now time.Time, known bool) error {
 	case i.Reason == ByAdmin || i.Reason == Superseded || i.Reason == UserErased:
 		return ErrDeactivated
 	case i.Reason == Expired || i.Expired(now):
-		return ErrExpired
+		return &ExpiredError{At: i.ExpiresAt}
 	case i.Reason == Exhausted && !known:
 		return ErrExhausted
 	case i.MaxDevices > 0 && i.Enrolled >= i.MaxDevices && !known:

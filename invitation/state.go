@@ -45,17 +45,18 @@ const (
 
 // The journal's names for what happens to an invitation.
 const (
-	EventCreated      = "invitation.created"
-	EventSent         = "invitation.sent"
-	EventOpened       = "invitation.opened"
-	EventAccepted     = "invitation.accepted"
-	EventEmailChanged = "invitation.email_changed"
-	EventDelivery     = "invitation.delivery"
-	EventRevealed     = "invitation.credentials_revealed"
-	EventNewPIN       = "invitation.pin_replaced"
-	EventPINAlert     = "invitation.pin_alert"
-	EventPINBurnt     = "invitation.pin_burnt"
-	EventDeactivated  = "invitation.deactivated"
+	EventCreated       = "invitation.created"
+	EventSent          = "invitation.sent"
+	EventOpened        = "invitation.opened"
+	EventAccepted      = "invitation.accepted"
+	EventEmailChanged  = "invitation.email_changed"
+	EventDelivery      = "invitation.delivery"
+	EventRevealed      = "invitation.credentials_revealed"
+	EventNewPIN        = "invitation.pin_replaced"
+	EventPINAlert      = "invitation.pin_alert"
+	EventPINBurnt      = "invitation.pin_burnt"
+	EventPasswordBurnt = "invitation.password_burnt"
+	EventDeactivated   = "invitation.deactivated"
 )
 
 // transitions is the whole machine; everything else in this package reads it.

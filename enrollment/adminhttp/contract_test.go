@@ -233,7 +233,7 @@ func TestContractHasEveryValueOfEveryEnum(t *testing.T) {
 			enrollment.PasscodeNone, enrollment.PasscodeActive, enrollment.PasscodeLocked, enrollment.PasscodeDisabled,
 		}),
 		"Action": texts([]device.Action{
-			device.NoAction, device.InstallAgent, device.InstallProfile, device.CreateWorkProfile, device.ProvisionDevice,
+			device.NoAction, device.InstallAgent, device.InstallProfile, device.CreateWorkProfile, device.ProvisionDevice, device.SignIn,
 			device.ActivateAdmin, device.GrantPermissions, device.ApproveProfile, device.SuperviseDevice, device.SendInventory,
 			device.ReachServer, device.LeaveManagement, device.EnrollAgain, device.ResolveConflict,
 		}),

@@ -195,6 +195,14 @@ func TestAnInvitationThatIsOverSaysWhy(t *testing.T) {
 		want(t, w.call("enroll", "", w.enrollment("e1", "S1")), 201, "")
 		want(t, w.call("enroll", "", w.enrollment("e2", "S2")), 410, "invitation_exhausted")
 	})
+	t.Run("a full site", func(t *testing.T) {
+		w := newWorld(t, func(_ *enrollment.Config, _ *enrollhttp.Options, _ *enrollment.InviteRequest, site *enrollment.Site) {
+			site.Policy.MaxDevices = 1
+		})
+		want(t, w.call("enroll", "", w.enrollment("e1", "S1")), 201, "")
+		want(t, w.call("enroll", "", w.enrollment("e2", "S2")), 409, "site_full")
+		want(t, w.call("enroll", "", w.enrollment("e1", "S1")), 200, "")
+	})
 }
 
 func expiring(_ *enrollment.Config, _ *enrollhttp.Options, r *enrollment.InviteRequest, _ *enrollment.Site) {

@@ -16,6 +16,7 @@ import (
 	"example.com/enrollkit/device"
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/enrollment/internal/httpkit"
+	"example.com/enrollkit/invitation"
 )
 
 // maxForm is the greatest form that a page takes, in bytes.
@@ -26,6 +27,15 @@ const maxForm = 4 << 10
 func (h *handler) invitationPage(w http.ResponseWriter, r *http.Request) {
 	token := mux.Vars(r)["token"]
 	offer, err := h.svc.Peek(r.Context(), token)
+	if errors.Is(err, invitation.ErrExhausted) && !wantsJSON(r.Header) {
+		p := httpkit.ProblemOf(err).At(h.svc.Now())
+		view := h.problemView(r, offer.Site, p)
+		if comesBack(r, offer) {
+			view.Again, view.Ownership = token+"/accept", string(offer.Ownership)
+		}
+		h.writeProblemPage(w, r, p, view)
+		return
+	}
 	if err != nil {
 		h.refuse(w, r, offer.Site, err)
 		return
@@ -37,10 +47,17 @@ func (h *handler) invitationPage(w http.ResponseWriter, r *http.Request) {
 	h.render(w, r, http.StatusOK, invitationFile, view.Lang, view)
 }
 
+// comesBack reports whether a page may offer to enroll a device again by an
+// invitation whose places are taken: where people type into the settings of their
+// system, what they type is on our page alone. An agent has what it enrolled by.
+func comesBack(r *http.Request, o enrollment.Offer) bool {
+	return o.Ownership.Valid() && (o.Platform == device.Windows || slices.Contains(detect(r.Header).platforms, device.Windows))
+}
+
 // accept notes what a person chose and answers with what to do next.
 func (h *handler) accept(w http.ResponseWriter, r *http.Request) {
 	token := mux.Vars(r)["token"]
-	form, err := readForm(w, r, "ownership", "platform")
+	form, err := readForm(w, r, "ownership", "platform", "again")
 	if err != nil {
 		h.refuse(w, r, enrollment.Site{}, err)
 		return
@@ -56,7 +73,15 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, offer.Site, err)
 		return
 	}
-	view := h.nextView(r, accepted)
+	if wantsJSON(r.Header) {
+		writeNext(w, accepted.Ownership, accepted.Next)
+		return
+	}
+	view, err := h.nextView(r, accepted)
+	if err != nil {
+		h.refuse(w, r, accepted.Site, err)
+		return
+	}
 	h.render(w, r, http.StatusOK, nextFile, view.Lang, view)
 }
 
@@ -65,6 +90,7 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request) {
 func chosen(r *http.Request, form url.Values) enrollment.AcceptRequest {
 	choice := enrollment.AcceptRequest{
 		Ownership: device.Ownership(form.Get("ownership")), Platform: device.Platform(form.Get("platform")),
+		Again: form.Get("again") != "",
 	}
 	if machine := detect(r.Header); choice.Platform == "" && len(machine.platforms) == 1 {
 		choice.Platform = machine.platforms[0]
@@ -138,6 +164,7 @@ var problemTexts = map[string]string{
 	"invitation_deactivated":     "deactivated",
 	"invitation_expired":         "expired",
 	"invitation_exhausted":       "exhausted",
+	"site_full":                  "full",
 	httpkit.CodeNotFound:         "not_found",
 	httpkit.CodeMethodNotAllowed: "method",
 	httpkit.CodeCrossOrigin:      "cross_origin",
@@ -147,6 +174,15 @@ var problemTexts = map[string]string{
 
 // problemPage says p to a person.
 func (h *handler) problemPage(w http.ResponseWriter, r *http.Request, site enrollment.Site, p httpkit.Problem) {
+	h.writeProblemPage(w, r, p, h.problemView(r, site, p))
+}
+
+func (h *handler) writeProblemPage(w http.ResponseWriter, r *http.Request, p httpkit.Problem, v problemView) {
+	httpkit.WriteProblemHeaders(w, p)
+	h.render(w, r, p.Status, problemFile, v.Lang, v)
+}
+
+func (h *handler) problemView(r *http.Request, site enrollment.Site, p httpkit.Problem) problemView {
 	key, known := problemTexts[p.Code]
 	if !known {
 		key = "failed"
@@ -159,6 +195,5 @@ func (h *handler) problemPage(w http.ResponseWriter, r *http.Request, site enrol
 	}
 	v.Title, v.Text = v.T(title...), v.T(text...)
 	v.Ask = p.Status == http.StatusGone || p.Code == "invitation_unknown"
-	httpkit.WriteProblemHeaders(w, p)
-	h.render(w, r, p.Status, problemFile, v.Lang, v)
+	return v
 }

@@ -133,6 +133,20 @@ func (s stepping) NextStep(context.Context, enrollment.Offer) (enrollment.NextSt
 	return s.step, nil
 }
 
+// crowded is a platform whose system has no room for another device of the site.
+type crowded struct{ serves }
+
+func (crowded) NextStep(context.Context, enrollment.Offer) (enrollment.NextStep, error) {
+	return enrollment.NextStep{}, fmt.Errorf("crowded: %w", enrollment.ErrSiteFull)
+}
+
+func TestAPlatformWithoutRoomSaysSoToAPerson(t *testing.T) {
+	w := newWorld(t, with(crowded{serves{name: "x", list: device.Platforms()}}))
+	rec := w.submit("ownership=company&platform=windows")
+	shows(t, rec, 409, "There is no room for another device", "Nothing was used up", "help@acme.example")
+	hides(t, rec, "Ask your administrator for a new invitation")
+}
+
 func TestADeviceThatIsNotNamedIsTheOneTheFormCameFrom(t *testing.T) {
 	w := newWorld(t)
 	shows(t, w.submit("ownership=personal", "User-Agent", safariIPhone), 200)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"example.com/enrollkit/credentials"
+	"example.com/enrollkit/device"
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/enrollment/internal/httpkit"
 )
@@ -21,8 +22,12 @@ type loginView struct {
 	Elsewhere string            // this page's address for a phone; empty on one
 }
 
-// loginCodes is a one-time login as people read it.
-type loginCodes struct{ Username, Password string }
+// loginCodes is a one-time login as people read it, or what else is typed to sign
+// in.
+type loginCodes struct {
+	Server, Username, Password string
+	Missing                    string // why there is no password
+}
 
 // loginPage asks for a one-time login, which "Enroll now" in the mail leads to.
 func (h *handler) loginPage(w http.ResponseWriter, r *http.Request) {
@@ -57,6 +62,8 @@ func (h *handler) acceptLogin(w http.ResponseWriter, r *http.Request) {
 	offer, err := h.svc.AcceptLogin(r.Context(), login, choice)
 	invalid, isInvalid := errors.AsType[*enrollment.ValidationError](err)
 	switch {
+	case err == nil && wantsJSON(r.Header):
+		writeNext(w, offer.Ownership, offer.Next)
 	case err == nil:
 		view := h.loginNextView(r, offer, login)
 		h.render(w, r, http.StatusOK, nextFile, view.Lang, view)
@@ -99,14 +106,14 @@ func (h *handler) loginNextView(r *http.Request, o enrollment.LoginOffer, login 
 	v, _, here := h.stepView(r, o.Site, o.Platform, o.Next, ".login")
 	v.Back = "../login"
 	v.Ownership = v.T("chosen." + string(o.Ownership))
-	v.Login = &loginCodes{Username: login.Username, Password: login.Password.Reveal()}
+	v.Login = &loginCodes{Server: o.Next.Server, Username: login.Username, Password: login.Password.Reveal()}
 	if name, err := credentials.ParseUsername(login.Username); err == nil {
 		v.Login.Username = name
 	}
 	if password, err := credentials.ParseOneTimePassword(login.Password.Reveal()); err == nil {
 		v.Login.Password = credentials.GroupOneTimePassword(password.Reveal())
 	}
-	if !here {
+	if !here && o.Next.Action != device.SignIn { // which is typed off the screen
 		v.Elsewhere = loginURL(o.Site)
 	}
 	return v

@@ -82,6 +82,7 @@ func TestTheDocumentHasTheFieldsOfTheBodies(t *testing.T) {
 	for name, body := range map[string]any{
 		"Enroll": enrollBody{}, "Credential": credentialBody{}, "Hardware": enrollingHardware{}, "Enrolled": enrolledBody{},
 		"Report": reportBody{}, "Status": statusBody{}, "CheckIn": checkInBody{},
+		"NextStep": nextBody{},
 	} {
 		var fields []string
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(body)) {

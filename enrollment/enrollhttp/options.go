@@ -30,7 +30,10 @@ type Options struct {
 	// and adds languages. Defaults to nothing.
 	Pages fs.FS
 	// Host, if set, restricts address + PIN and self-service to the sites whose
-	// PublicURL has it, as "host" or "host:port". Defaults to all sites.
+	// PublicURL has it, as "host" or "host:port". Defaults to all sites. It has to be
+	// what a platform that takes logins has for the same host, such as
+	// windows.Config.Host: paces are kept by it, and two spellings give a guesser two
+	// paces for one address.
 	Host string
 	// AnswerTime is when POST /enroll answers, whatever was right or wrong, so
 	// that the time tells nothing. Defaults to 1.5 s; negative: at once.

@@ -126,7 +126,7 @@ func TestTheEnglishCatalogueIsComplete(t *testing.T) {
 		}
 	}
 	for _, variable := range regexp.MustCompile(`\{[a-z_]+\}`).FindAllString(string(text), -1) {
-		if !strings.Contains("{site}{agent}{platform}{minutes}{identifier}", variable) {
+		if !strings.Contains("{site}{agent}{platform}{minutes}{identifier}{account}", variable) {
 			t.Errorf("variable %s", variable)
 		}
 	}

@@ -115,12 +115,12 @@ func loadPages(overlay fs.FS) (*pages, error) {
 	return p, p.try()
 }
 
-// pagePolicy lets a page show its own images and style and send its form home,
-// and nothing else.
+// pagePolicy lets a page show its own images, those that are in it included, and
+// style, and send its form home, and nothing else.
 func pagePolicy(style string) string {
 	sum := sha256.Sum256([]byte(style))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; " +
-		"img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+		"img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 }
 
 // try renders every page once, so that a broken replacement is found by New.
@@ -132,7 +132,7 @@ func (p *pages) try() error {
 		sentFile:       sentView{frame: frame},
 		loginFile:      loginView{frame: frame, choices: choices{Platforms: []choice{{}}}},
 		nextFile:       nextView{frame: frame, Steps: []string{""}, Scan: true, Login: &loginCodes{}},
-		problemFile:    problemView{frame: frame},
+		problemFile:    problemView{frame: frame, Again: "."},
 	} {
 		if err := p.templates[name].Execute(new(bytes.Buffer), view); err != nil {
 			return fmt.Errorf("enrollhttp: page %s: %w", name, err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/device"
 	"example.com/enrollkit/enrollment"
 )
@@ -39,6 +40,7 @@ type invitationView struct {
 	frame
 	choices
 	Here    string // in front of relative links: from the page to what is below the token
+	Code    shownCode
 	URL     string // the deployment URL
 	Mode    string
 	Mistake string // what was wrong with the form
@@ -61,7 +63,8 @@ type nextView struct {
 	OpenLabel   string
 	Alternative string
 	Scan        bool // show the QR code
-	ScanQuery   string
+	Code        shownCode
+	New         bool // the code is for a device on its first screen
 	Tip         string
 }
 
@@ -70,6 +73,9 @@ type problemView struct {
 	frame
 	Text string
 	Ask  bool // say whom to ask
+	// Again is where a computer goes on that has enrolled before; empty: not offered.
+	Again     string
+	Ownership string // with what was accepted then
 }
 
 // frame starts a page of a site for a reader.
@@ -117,6 +123,9 @@ func (h *handler) invitationView(r *http.Request, o enrollment.Offer, here strin
 		Desktop: machine.desktop, Enrolls: len(h.offers(machine)) > 0,
 	}
 	v.Title = v.T("invitation.title")
+	if v.Desktop {
+		v.Code = codeAt(here+"qr.png", o.URL, phoneSide)
+	}
 	v.choices = h.choices(v.words, machine, chosen, o.Ownership)
 	if o.Mode != "" {
 		v.Mode = v.T("mode." + string(o.Mode))
@@ -128,7 +137,7 @@ func (h *handler) invitationView(r *http.Request, o enrollment.Offer, here strin
 }
 
 // nextView fills the page after an accept.
-func (h *handler) nextView(r *http.Request, a enrollment.Accepted) nextView {
+func (h *handler) nextView(r *http.Request, a enrollment.Accepted) (nextView, error) {
 	v, step, here := h.stepView(r, a.Site, a.Platform, a.Next, "")
 	platform, action := string(step.Platform), string(step.Action)
 	v.URL, v.Back = a.URL.Reveal(), "../"+a.Token.Reveal()
@@ -140,11 +149,23 @@ func (h *handler) nextView(r *http.Request, a enrollment.Accepted) nextView {
 	if v.Alternative = v.T(alternative); step.Agent.Identifier != "" && step.Typed == "" {
 		v.Alternative = v.T(alternative+".identifier", alternative)
 	}
-	if step.Action == device.ProvisionDevice {
-		v.ScanQuery = "?platform=" + url.QueryEscape(platform)
+	v.Scan, v.New = !here && step.Action != device.SignIn, step.Action == device.ProvisionDevice
+	if step.Action == device.SignIn {
+		v.typedView(step)
 	}
-	v.Scan = !here
-	return v
+	var err error
+	switch {
+	case !v.Scan:
+	case !v.New:
+		v.Code = codeAt("qr.png", a.URL, phoneSide)
+	case step.Scan.IsZero():
+		var payload credentials.Secret
+		payload, err = h.svc.QR(r.Context(), a.Token.Reveal(), step.Platform)
+		v.Code = codeAt("qr.png?platform="+url.QueryEscape(platform), payload, newSide)
+	default:
+		v.Code, err = h.drawnCode(r.Context(), step.Scan, newSide)
+	}
+	return v, err
 }
 
 // stepView fills in how to go on with a device of platform p, and says whether
@@ -162,10 +183,13 @@ func (h *handler) stepView(r *http.Request, site enrollment.Site, p device.Platf
 		agent = plain.T("agent.unnamed")
 	}
 	v.frame = h.frame(r, site, "{agent}", agent, "{platform}", plain.T("platform."+platform),
-		"{identifier}", step.Agent.Identifier)
+		"{identifier}", step.Agent.Identifier, "{account}", account(step))
 	v.Title = v.T("next.title")
 	machine := detect(r.Header)
 	here = step.Action != device.ProvisionDevice && (!machine.desktop || slices.Contains(machine.platforms, p))
+	if step.Action == device.SignIn {
+		here = slices.Contains(machine.platforms, p) // no other one has the settings that the link opens
+	}
 	if here {
 		v.Go, v.Open = safeURL(step.URL), safeURL(step.OpenURL.Reveal())
 		v.GoLabel = v.T("go."+platform+"."+action, "go."+action, "go")
@@ -188,6 +212,16 @@ func (h *handler) stepView(r *http.Request, site enrollment.Site, p device.Platf
 	}
 	v.Steps = v.steps(append(keys, "default."+action, "default"+variant, "default")...)
 	return v, step, here
+}
+
+// account is what is typed where a system takes nothing but an address: the user
+// name, which has the server's host behind it if it is none.
+func account(step enrollment.NextStep) string {
+	u, err := url.Parse(step.Server)
+	if step.Username == "" || strings.Contains(step.Username, "@") || err != nil || u.Hostname() == "" {
+		return step.Username
+	}
+	return step.Username + "@" + u.Hostname()
 }
 
 var scheme = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*):`)

@@ -34,6 +34,7 @@ func TestMailsReadAsInTheGoldenFiles(t *testing.T) {
 		"alert_pin":          alertMail,
 		"alert_pin_cs":       in("cs", alertMail),
 		"alert_burnt":        alertOf(invitation.EventPINBurnt),
+		"alert_password":     alertOf(invitation.EventPasswordBurnt),
 		"alert_conflict":     conflictAlert,
 		"alert_unknown":      alertOf("other.thing"),
 		"alert_passcode":     passcodeAlert(enrollment.EventPasscodeAlert, 10),

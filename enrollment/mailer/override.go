@@ -33,7 +33,7 @@ type Overrides interface {
 // How long the parts of a [Template] may be, in bytes. Rendered subjects are cut
 // to 150 characters besides.
 const (
-	MaxSubjectBytes = 512
+	MaxSubjectBytes = 1024
 	MaxTextBytes    = 16 << 10
 	MaxHTMLBytes    = 64 << 10
 )

@@ -110,7 +110,7 @@ func samples(kind Kind, language string) []Data {
 		bare.Code, bare.Event = "other", "other"
 		all = []Data{bare}
 		for _, code := range []string{
-			invitation.EventPINAlert, invitation.EventPINBurnt, device.EventConflict,
+			invitation.EventPINAlert, invitation.EventPINBurnt, invitation.EventPasswordBurnt, device.EventConflict,
 			enrollment.EventPasscodeAlert, enrollment.EventPasscodeLocked, enrollment.EventPINSiteSpent, "other",
 		} {
 			all = append(all, Data{

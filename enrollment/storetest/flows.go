@@ -44,6 +44,7 @@ var flows = []flow{
 	{"late and repeated reports change nothing", flowLateReports},
 	{"a wrong PIN is counted and burns at its budget", flowPINBudget},
 	{"a device limit holds", flowDeviceLimit},
+	{"a site's limit holds for any number at once", flowSiteLimit},
 	{"two sites see nothing of each other", flowSites},
 	{"a one-time login lets one device in", flowSelfService},
 	{"many invite one user at once", flowConcurrentInvites},
@@ -51,10 +52,14 @@ var flows = []flow{
 	{"many guess one PIN at once", flowConcurrentGuesses},
 	{"many guess a passcode at once", flowConcurrentPasscodes},
 	{"many use one login at once", flowConcurrentLogins},
+	{"what is typed into a system's settings lets one device in", flowSignIn},
+	{"many computers present one login at once", flowConcurrentSignIns},
+	{"one computer presents its login many times at once", flowRepeatedSignIns},
 	{"keys rotate three times under load", flowRotations},
 	{"many import one fleet at once", flowConcurrentAdoptions},
 	{"a person is erased while devices come in", flowErase},
 	{"what is past its retention goes", flowRetention},
+	{"many strangers are turned away at once", flowConcurrentRefusals},
 }
 
 // world is a Service with its surroundings, on a clock that the story moves.
@@ -65,6 +70,7 @@ type world struct {
 
 	mu   sync.Mutex
 	now  time.Time
+	most int // Policy.MaxDevices of both sites
 	mail []enrollment.Mail
 }
 
@@ -85,6 +91,7 @@ func (w *world) node(t *testing.T) *enrollment.Service {
 	t.Helper()
 	svc, err := enrollment.New(w.store, enrollment.Config{
 		Keyring: w.ring, Sites: w, Directory: w, Administrators: w, Deliverer: w, Now: w.clock,
+		Platforms: []enrollment.Platform{settings{}},
 	})
 	must(t, err)
 	must(t, svc.Check(t.Context()))
@@ -103,12 +110,22 @@ func (w *world) pass(d time.Duration) {
 	w.now = w.now.Add(d)
 }
 
+// limit gives the sites room for n devices; 0: for any number.
+func (w *world) limit(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.most = n
+}
+
 // Site, Host and All make the world its own enrollment.Sites.
 func (w *world) Site(_ context.Context, id string) (enrollment.Site, error) {
 	if id != "alpha" && id != "beta" {
 		return enrollment.Site{}, enrollment.ErrNotFound
 	}
 	site := enrollment.Site{ID: id, Name: id, PublicURL: &url.URL{Scheme: "https", Host: "mdm.example.com"}}
+	w.mu.Lock()
+	site.Policy.MaxDevices = w.most
+	w.mu.Unlock()
 	site.Policy.Credentials = credentials.Policy{
 		PINPace: credentials.Off, SourcePace: credentials.Off,
 		PasscodePace: credentials.Off, GlobalPace: credentials.Off, OneTimePace: credentials.Off,

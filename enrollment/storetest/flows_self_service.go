@@ -34,7 +34,7 @@ func flowSelfService(t *testing.T, w *world) {
 	ctx := t.Context()
 	login := w.login(t, "anna")
 	for range 2 {
-		offer, err := w.svc.CheckLogin(ctx, login)
+		offer, err := w.svc.CheckLogin(ctx, "windows/policy", login)
 		must(t, err)
 		want(t, "user", offer.User.ID, "anna")
 	}

@@ -40,6 +40,7 @@ var answers = map[string]Problem{
 	"credential_refused":     {Status: http.StatusUnauthorized, Detail: "The credential was refused.", Challenge: `Enrollment realm="invitation"`},
 	"device_token_refused":   {Status: http.StatusUnauthorized, Detail: "The device token was refused.", Challenge: `Bearer realm="device"`},
 	"invitation_active":      {Status: http.StatusConflict, Detail: "The user has an active invitation."},
+	"site_full":              {Status: http.StatusConflict, Detail: "The company has as many devices as it may have."},
 	"illegal_transition":     {Status: http.StatusConflict, Detail: "The present state does not allow this."},
 	"conflict":               {Status: http.StatusConflict, Detail: "It was changed in the meantime."},
 	"own_transaction":        {Status: http.StatusInternalServerError, Detail: "The server is set up wrongly."},

@@ -31,6 +31,7 @@ func TestProblemOfGivesEveryErrorItsStatusAndCode(t *testing.T) {
 		{invitation.ErrDeactivated, 410, "invitation_deactivated"},
 		{invitation.ErrExpired, 410, "invitation_expired"},
 		{invitation.ErrExhausted, 410, "invitation_exhausted"},
+		{enrollment.ErrSiteFull, 409, "site_full"},
 		{enrollment.ErrCredentialRefused, 401, "credential_refused"},
 		{enrollment.ErrDeviceGone, 410, "device_gone"},
 		{enrollment.ErrTokenRefused, 401, "device_token_refused"},

@@ -122,9 +122,10 @@ func siteJournals(ctx context.Context, c *checker) (map[string]siteJournal, erro
 
 // once are the types that a subject has at most once until the other type comes.
 var once = map[string]struct{ rule, until string }{
-	invitation.EventPINAlert:  {alertsOnce, invitation.EventNewPIN},
-	invitation.EventPINBurnt:  {alertsOnce, invitation.EventNewPIN},
-	enrollment.EventLoginUsed: {loginsOnce, enrollment.EventLoginMailed},
+	invitation.EventPINAlert:      {alertsOnce, invitation.EventNewPIN},
+	invitation.EventPINBurnt:      {alertsOnce, invitation.EventNewPIN},
+	invitation.EventPasswordBurnt: {alertsOnce, invitation.EventNewPIN},
+	enrollment.EventLoginUsed:     {loginsOnce, enrollment.EventLoginMailed},
 }
 
 // play adds an event.

@@ -31,10 +31,11 @@ func count(ctx context.Context, c *checker) error {
 }
 
 // counters looks at tries against what no policy allows: a hundred for a PIN and
-// for a one-time login.
+// for a one-time login, credentials.PasswordBudget for an invitation's password.
 func counters(ctx context.Context, c *checker) error {
 	return c.each(ctx, budgets, `SELECT key || ' has ' || n FROM @counters
-		WHERE n < 0 OR (n > 100 AND (key LIKE 'pin/%' OR key LIKE 'pin#%' OR key LIKE 'one-time/%' OR key LIKE 'one-time#%'))`)
+		WHERE n < 0 OR (n > 100 AND (key LIKE 'pin/%' OR key LIKE 'pin#%' OR key LIKE 'one-time/%' OR key LIKE 'one-time#%'))
+		OR (n > 10000 AND (key LIKE 'password/%' OR key LIKE 'password#%'))`)
 }
 
 // references follows what rows say of one another.
