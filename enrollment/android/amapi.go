@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
-	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,15 +19,12 @@ const TokenUse = Name + "/token"
 // DefaultTokenLife is how long a token of another system is good for.
 const DefaultTokenLife = time.Hour
 
-// linkFile is the last segment of the address that leads to another system's
-// enrollment.
-const linkFile = "enroll"
-
 // Tokens makes enrollment tokens in another system that manages Android devices,
 // such as the Android Management API (enterprises.enrollmentTokens.create). It must
 // be safe for concurrent use.
 type Tokens interface {
-	// CreateToken makes one. An error is answered as "try again".
+	// CreateToken makes one, and ends with its context, which it is given 20 seconds
+	// by. An error is answered as "try again".
 	CreateToken(ctx context.Context, r TokenRequest) (Token, error)
 }
 
@@ -81,27 +74,21 @@ type ManagedConfig struct {
 // and an enrollhttp.Mounter. Make it with [NewManaged] and give it the Service by
 // Use; it is safe for concurrent use.
 //
-// A token is made when somebody follows the link behind the page or looks at the
-// code, and admits one device for TokenLife: what it carries is a grant, so that a
-// device whose invitation ended meanwhile, and the second that scans one code, is
-// refused by [Managed.Notify]. A code in
-// a mail is over with its token; the page behind the link always shows a fresh one.
+// A token is made when somebody accepts, and never by looking: it is in the answer
+// alone, as the code that a new device scans or in the link that a phone in use
+// goes on by. It admits one device for TokenLife: what it carries is a grant, so
+// that a device whose invitation ended meanwhile, and the second that comes by one
+// token, is refused by [Managed.Notify]. Who accepts again within a minute gets the
+// same token from the same process, unless a device is known to have come by it.
+// After that it is another one. A code in a mail, and of one who has not accepted,
+// is the deployment URL.
 type Managed struct {
-	cfg ManagedConfig
+	cfg  ManagedConfig
+	live liveTokens
 
-	mu    sync.Mutex
-	svc   *enrollment.Service
-	codes map[string]code // by invitation, generation and mode: a page is loaded more than once
+	mu  sync.Mutex
+	svc *enrollment.Service
 }
-
-// code is a QR code that was made a moment ago.
-type code struct {
-	qr  credentials.Secret
-	end time.Time
-}
-
-// maxCodes bounds what is remembered.
-const maxCodes = 1000
 
 var _ enrollment.Platform = (*Managed)(nil)
 
@@ -128,7 +115,7 @@ func NewManaged(cfg ManagedConfig) (*Managed, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Managed{cfg: cfg, codes: map[string]code{}}, nil
+	return &Managed{cfg: cfg}, nil
 }
 
 // EnrollLink is where a person's own phone takes a token of the Android Management
@@ -169,69 +156,53 @@ func (m *Managed) CheckMode(mode device.Mode, c enrollment.Claim) error {
 	return err
 }
 
-// NextStep leads a phone in use to the other system's link, and says that a new
-// device starts by the code.
-func (m *Managed) NextStep(_ context.Context, o enrollment.Offer) (enrollment.NextStep, error) {
+// NextStep makes a token, and leads a phone in use on with it, or says that a new
+// device starts by its code. For device admin it answers [ErrMode].
+func (m *Managed) NextStep(ctx context.Context, o enrollment.Offer) (enrollment.NextStep, error) {
 	step := enrollment.NextStep{
 		Platform: device.Android, Mode: modeOf(o), Action: device.CreateWorkProfile, Agent: o.Site.Agents[device.Android],
 	}
-	switch {
-	case o.Site.PublicURL == nil:
-		return step, errors.New("android: the site has no public URL")
-	case startsAtSetup(step.Mode):
-		step.Action = device.ProvisionDevice
-	case !o.Token.IsZero():
-		step.URL = o.Site.PublicURL.JoinPath("i", o.Token.Reveal(), Name, linkFile).String()
-	case !o.Grant.IsZero():
-		step.URL = o.Site.PublicURL.JoinPath("platform", Name, "login", o.Grant.Reveal(), linkFile).String()
+	if step.Mode == device.AndroidDeviceAdmin {
+		return step, ErrMode // rather than another than was asked for
 	}
-	return step, nil
-}
-
-// QR is the other system's code for a new device, and the deployment URL for
-// everybody else. The same code is given for half its life, until a new PIN ends
-// what it carries, or until this process is told that a device came by it: it
-// admits one, and the next is refused.
-func (m *Managed) QR(ctx context.Context, o enrollment.Offer) (credentials.Secret, error) {
-	if !startsAtSetup(modeOf(o)) || o.Token.IsZero() {
-		return credentials.Secret{}, nil
+	if o.Site.PublicURL == nil {
+		return step, errors.New("android: the site has no public URL")
 	}
 	svc, err := m.service()
 	if err != nil {
-		return credentials.Secret{}, err
+		return step, err
 	}
-	g, _, err := svc.GrantByToken(ctx, o.Token.Reveal())
+	g, err := offered(ctx, svc, o)
 	if err != nil {
-		return credentials.Secret{}, err
+		return step, err
 	}
-	key := strings.Join([]string{g.Site, g.Invitation, strconv.Itoa(g.Generation), string(modeOf(o))}, "\x00")
-	m.mu.Lock()
-	made, now := m.codes[key], svc.Now()
-	m.mu.Unlock()
-	if now.Before(made.end) {
-		return made.qr, nil
-	}
-	t, err := m.token(ctx, svc, o, g)
+	t, err := m.live.get(ctx, g, step.Mode, svc.Now(), svc.GrantUsed, func(ctx context.Context) (madeToken, error) {
+		return m.token(ctx, svc, o, g)
+	})
 	if err != nil {
-		return credentials.Secret{}, err
+		return step, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.codes) >= maxCodes {
-		clear(m.codes)
+	if startsAtSetup(step.Mode) {
+		step.Action, step.Scan = device.ProvisionDevice, t.QR
+		return step, nil
 	}
-	m.codes[key] = code{t.QR, now.Add(m.cfg.TokenLife / 2)}
-	return t.QR, nil
+	step.URL, err = m.onward(svc, o, g, t.Token, t.end.Sub(svc.Now()))
+	return step, err
 }
 
-// spent forgets the codes of what gave a grant: whoever looks next gets one that
-// still admits a device.
-func (m *Managed) spent(g enrollment.Grant) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	maps.DeleteFunc(m.codes, func(key string, _ code) bool {
-		return strings.HasPrefix(key, strings.Join([]string{g.Site, g.Invitation, ""}, "\x00"))
-	})
+// offered is the grant behind an offer.
+func offered(ctx context.Context, svc *enrollment.Service, o enrollment.Offer) (g enrollment.Grant, err error) {
+	if o.Token.IsZero() {
+		g, _, err = svc.OpenGrant(ctx, enrollment.LoginGrantUse(Name), o.Grant)
+	} else {
+		g, _, err = svc.GrantByToken(ctx, o.Token.Reveal())
+	}
+	return g, err
+}
+
+// QR is the deployment URL: a token is made for who accepts.
+func (m *Managed) QR(context.Context, enrollment.Offer) (credentials.Secret, error) {
+	return credentials.Secret{}, nil
 }
 
 const (
@@ -244,29 +215,20 @@ const (
 	dataSeparator = ":"
 )
 
-// token makes a token that carries a grant of its own.
-func (m *Managed) token(ctx context.Context, svc *enrollment.Service, o enrollment.Offer, g enrollment.Grant) (Token, error) {
-	_, text, err := svc.NewGrant(TokenUse, g, tokenGrantLife)
+// token makes a token that carries a grant of its own. One that a new device cannot
+// scan, though it has to, is none.
+func (m *Managed) token(ctx context.Context, svc *enrollment.Service, o enrollment.Offer, g enrollment.Grant) (madeToken, error) {
+	mode, end := modeOf(o), svc.Now().Add(m.cfg.TokenLife)
+	g, text, err := svc.NewGrant(TokenUse, g, tokenGrantLife)
 	if err != nil {
-		return Token{}, err
+		return madeToken{}, err
 	}
-	data := credentials.SecretString(string(modeOf(o)) + dataSeparator + text.Reveal())
-	return m.cfg.Tokens.CreateToken(ctx, TokenRequest{
-		Site: o.Site, Mode: modeOf(o), AdditionalData: data, Life: m.cfg.TokenLife,
+	t, err := m.cfg.Tokens.CreateToken(ctx, TokenRequest{
+		Site: o.Site, Mode: mode, Life: m.cfg.TokenLife,
+		AdditionalData: credentials.SecretString(string(mode) + dataSeparator + text.Reveal()),
 	})
-}
-
-// Handler leads to the other system, and looks again at what leads there:
-// /i/{token}/android/enroll, once the invitation is accepted, and
-// /platform/android/login/{grant}/enroll. Each GET makes a token, and the first
-// leaves the observation that somebody went there.
-func (m *Managed) Handler(svc *enrollment.Service) http.Handler {
-	m.Use(svc)
-	return redirects{log: m.cfg.Logger, svc: svc, file: linkFile, lead: func(ctx context.Context, o enrollment.Offer, g enrollment.Grant) (string, error) {
-		t, err := m.token(ctx, svc, o, g)
-		if err != nil {
-			return "", err
-		}
-		return m.cfg.Link(t), nil
-	}}
+	if err == nil && startsAtSetup(mode) && t.QR.IsZero() {
+		err = errors.New("android: the other system's token has no code")
+	}
+	return madeToken{t, g, end}, err
 }

@@ -12,7 +12,7 @@
 // [Managed] is one for an agent that another system provides and manages, such as
 // the Android Management API: it carries that system's tokens and codes behind
 // [Tokens], and turns its notifications into enrollments and observations. See
-// examples/androidmanagement.
+// examples/androidmanagement. [BySite] is both, as each site chooses.
 //
 // [CheckPayload] knows every key of a provisioning code with its type, and says
 // what devices would refuse, or worse, ignore without a word. [ReadStart] is for

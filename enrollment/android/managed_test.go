@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,19 +19,33 @@ import (
 	"example.com/enrollkit/device"
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/enrollment/android"
+	"example.com/enrollkit/invitation"
 )
 
 // system is another system: it makes tokens and remembers what for.
 type system struct {
+	mu   sync.Mutex
 	made []android.TokenRequest
 	down bool
+
+	codeless bool
+	hangs    atomic.Bool
 }
 
-func (s *system) CreateToken(_ context.Context, r android.TokenRequest) (android.Token, error) {
+func (s *system) CreateToken(ctx context.Context, r android.TokenRequest) (android.Token, error) {
+	if s.hangs.Load() {
+		<-ctx.Done()
+		return android.Token{}, ctx.Err()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.down {
 		return android.Token{}, errors.New("503")
 	}
 	s.made = append(s.made, r)
+	if s.codeless {
+		return android.Token{Value: credentials.SecretString("TOKEN&1")}, nil
+	}
 	return android.Token{Value: credentials.SecretString("TOKEN&1"), QR: credentials.SecretString(`{"qr":"verbatim"}`)}, nil
 }
 
@@ -126,17 +142,16 @@ func TestACompanysDeviceScansTheOtherSystemsCode(t *testing.T) {
 	} {
 		w, m, other := managed(t)
 		_, tok := w.invite("ann", mode)
-		assert.Equal(t, device.ProvisionDevice, w.accept(tok, device.Company).Next.Action)
 		for range 3 {
-			code, err := w.svc.QR(t.Context(), tok, device.Android)
-			require.NoError(t, err)
-			assert.Equal(t, `{"qr":"verbatim"}`, code.Reveal())
+			next := w.accept(tok, device.Company).Next
+			assert.Equal(t, device.ProvisionDevice, next.Action)
+			assert.Equal(t, `{"qr":"verbatim"}`, next.Scan.Reveal())
+			assert.Empty(t, next.URL)
 		}
-		require.Len(t, other.made, 1, "a page is loaded more than once")
+		require.Len(t, other.made, 1, "a form is sent more than once")
 		assert.Equal(t, usage, other.made[0].PersonalUsage())
 		w.now = w.now.Add(android.DefaultTokenLife / 2)
-		_, err := w.svc.QR(t.Context(), tok, device.Android)
-		require.NoError(t, err)
+		w.accept(tok, device.Company)
 		require.Len(t, other.made, 2, "what ends soon is not shown")
 
 		status, err := m.Notify(t.Context(), "acme", phone(other.last(), applied("ACTIVE", "2026-03-01T09:29:00Z"), func(d map[string]any) {
@@ -173,6 +188,33 @@ func TestADeviceWhoseInvitationEndedMeanwhileIsRefused(t *testing.T) {
 	assert.False(t, android.Refused(err))
 }
 
+func TestADeviceForWhichThereIsNoRoomYetStaysInTheOtherSystem(t *testing.T) {
+	w, m, other := managed(t)
+	inv, tok := w.invite("ann", "")
+	w.follow(http.MethodGet, w.accept(tok, device.Personal).Next.URL)
+	_, err := w.svc.Adopt(t.Context(), admin, []enrollment.Adoption{{
+		Ref: device.Ref{Source: "was", ID: "1"}, User: "bob", Platform: device.Android, State: device.Active,
+	}})
+	require.NoError(t, err)
+	w.site.Policy.MaxDevices = 1
+	for range 3 {
+		_, err := m.Notify(t.Context(), "acme", phone(other.last()))
+		require.ErrorIs(t, err, enrollment.ErrSiteFull)
+		assert.False(t, android.Refused(err), "a number that is too low wipes nobody's phone")
+	}
+	// Days later it is no other error than that of a message that comes late.
+	now := w.now
+	w.now = now.Add(3 * enrollment.MaxGrantLife)
+	_, err = m.Notify(t.Context(), "acme", phone(other.last()))
+	require.ErrorIs(t, err, enrollment.ErrGrantExpired)
+	assert.False(t, android.Refused(err))
+	w.now = now.Add(enrollment.MaxGrantLife)
+	w.site.Policy.MaxDevices = 2
+	status, err := m.Notify(t.Context(), "acme", phone(other.last()))
+	require.NoError(t, err, "its next report, when there is room")
+	assert.Equal(t, inv, w.device(status.Device).Invitation)
+}
+
 func TestOneCodeAdmitsOneOfSeveralPhones(t *testing.T) {
 	w, m, other := managed(t)
 	_, tok := w.invite("ann", device.AndroidFullyManaged)
@@ -183,8 +225,6 @@ func TestOneCodeAdmitsOneOfSeveralPhones(t *testing.T) {
 			d["hardwareInfo"] = map[string]any{"manufacturer": "Google", "serialNumber": serial}
 		}))
 	}
-	_, err := w.svc.QR(t.Context(), tok, device.Android)
-	require.NoError(t, err)
 	first, err := scan("one", "R1")
 	require.NoError(t, err)
 	for range 2 {
@@ -196,8 +236,7 @@ func TestOneCodeAdmitsOneOfSeveralPhones(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, first.Device, again.Device)
 
-	_, err = w.svc.QR(t.Context(), tok, device.Android)
-	require.NoError(t, err)
+	w.accept(tok, device.Company)
 	require.Len(t, other.made, 2, "what admits nobody any more is not shown")
 	next, err := scan("two", "R2")
 	require.NoError(t, err, "the invitation has room for it")
@@ -222,10 +261,11 @@ func TestWhenTheOtherSystemIsDownThePersonComesBack(t *testing.T) {
 	w, _, other := managed(t)
 	inv, tok := w.invite("ann", "")
 	other.down = true
-	rec := w.follow(http.MethodGet, w.accept(tok, device.Personal).Next.URL)
-	assert.Equal(t, http.StatusServiceUnavailable, rec.Code)
-	assert.NotEmpty(t, rec.Header().Get("Retry-After"))
-	assert.NotContains(t, w.seen(inv), "store_redirect")
+	_, err := w.svc.Accept(t.Context(), tok, enrollment.AcceptRequest{Ownership: device.Personal, Platform: device.Android})
+	assert.Equal(t, "unavailable", enrollment.Code(err))
+	assert.NotContains(t, w.seen(inv), invitation.StoreRedirected)
+	other.down = false
+	assert.NotEmpty(t, w.accept(tok, device.Personal).Next.URL, "and gets on")
 }
 
 func TestAPushIsReadAsPubSubSendsIt(t *testing.T) {
@@ -297,6 +337,62 @@ func TestWhatIsHeardLateIsJudgedByWhenTheDeviceEnrolled(t *testing.T) {
 	assert.Equal(t, device.Pending, status.State)
 }
 
+// The sweeper has come by in the second case: the invitation is deactivated.
+func TestADeviceThatEnrolledBeforeItsInvitationExpiredIsNotRefused(t *testing.T) {
+	for _, swept := range []bool{false, true} {
+		w, m, other := managed(t)
+		end := w.now.Add(time.Hour)
+		_, tok := w.invite("ann", "", func(r *enrollment.InviteRequest) { r.ExpiresAt = end })
+		w.follow(http.MethodGet, w.accept(tok, device.Personal).Next.URL)
+		w.now = end.Add(time.Hour)
+		if swept {
+			_, err := w.svc.Sweep(t.Context())
+			require.NoError(t, err)
+		}
+		at := func(enrolled string) error {
+			_, err := m.Notify(t.Context(), "acme", phone(other.last(), func(d map[string]any) { d["enrollmentTime"] = enrolled }))
+			return err
+		}
+		for range 2 {
+			err := at("2026-03-01T09:59:59.999Z")
+			require.ErrorIs(t, err, enrollment.ErrGrantExpired)
+			assert.False(t, android.Refused(err), "what is in the other system by right stays there")
+		}
+		for _, later := range []string{"2026-03-01T10:00:00Z", "2026-03-01T10:30:00Z"} {
+			err := at(later)
+			require.ErrorIs(t, err, invitation.ErrExpired)
+			assert.True(t, android.Refused(err))
+		}
+		_, err := m.Notify(t.Context(), "acme", phone(other.last(), func(d map[string]any) { delete(d, "enrollmentTime") }))
+		assert.True(t, android.Refused(err), "nothing says that it was in time")
+	}
+}
+
+func TestADeviceThatEnrolledBeforeItsLoginExpiredIsNotRefused(t *testing.T) {
+	w, m, other := managed(t)
+	w.now = w.now.Add(-23 * time.Hour)
+	mailed := w.mailed("ann")
+	w.now = w.now.Add(23 * time.Hour)
+	w.acceptLogin(mailed) // in the last hour of the login, which ends at ten
+	w.now = w.now.Add(3 * time.Hour)
+	at := func(enrolled string) error {
+		_, err := m.Notify(t.Context(), "acme", phone(other.last(), func(d map[string]any) { d["enrollmentTime"] = enrolled }))
+		return err
+	}
+	for range 2 {
+		err := at("2026-03-01T09:59:59Z")
+		require.ErrorIs(t, err, enrollment.ErrGrantExpired)
+		assert.False(t, android.Refused(err))
+	}
+	for _, later := range []string{"2026-03-01T10:00:00Z", "2026-03-01T11:45:00Z"} {
+		err := at(later)
+		require.ErrorIs(t, err, enrollment.ErrLoginExpired)
+		assert.True(t, android.Refused(err), "its time was up by then")
+	}
+	_, err := m.Notify(t.Context(), "acme", phone(other.last(), func(d map[string]any) { delete(d, "enrollmentTime") }))
+	assert.True(t, android.Refused(err), "nothing says that it was in time")
+}
+
 func TestWithoutATimeAGrantOutlivesItsTokenByADay(t *testing.T) {
 	w, m, other := managed(t)
 	_, tok := w.invite("ann", "")
@@ -322,12 +418,9 @@ func TestAfterANewPINAFreshCodeIsShown(t *testing.T) {
 	w, m, other := managed(t)
 	inv, tok := w.invite("ann", device.AndroidFullyManaged)
 	w.accept(tok, device.Company)
-	_, err := w.svc.QR(t.Context(), tok, device.Android)
+	_, err := w.svc.NewPIN(t.Context(), admin, inv)
 	require.NoError(t, err)
-	_, err = w.svc.NewPIN(t.Context(), admin, inv)
-	require.NoError(t, err)
-	_, err = w.svc.QR(t.Context(), tok, device.Android)
-	require.NoError(t, err)
+	w.accept(tok, device.Company)
 	require.Len(t, other.made, 2, "what the first carries is refused by now")
 	_, err = m.Notify(t.Context(), "acme", phone(other.last()))
 	assert.NoError(t, err)

@@ -90,9 +90,12 @@ type reported struct {
 //
 // A grant lives for enrollment.MaxGrantLife, judged by the time at which the device
 // enrolled where the message has it, and may be heard of for as long again. What
-// comes later answers enrollment.ErrGrantExpired, and is not Refused: it was an
-// outage rather than the device. The caller takes the message and tells an
-// administrator, who has the device enroll again or adopts it.
+// comes later answers enrollment.ErrGrantExpired, and so does a device that enrolled
+// before its invitation or its login expired and is heard of after it. That is not Refused: it
+// was an outage rather than the device. The caller takes the message and tells an
+// administrator, who has the device enroll again or adopts it. The same goes for
+// enrollment.ErrSiteFull: while the grant is good, a later message of the device
+// brings it in once there is room.
 func (m *Managed) Notify(ctx context.Context, site string, n Notification) (enrollment.Status, error) {
 	svc, err := m.service()
 	if err != nil {
@@ -123,7 +126,7 @@ func (m *Managed) Notify(ctx context.Context, site string, n Notification) (enro
 		err = nil // by the same device, or EnrollManaged says so again
 	}
 	if err != nil {
-		return enrollment.Status{}, err
+		return enrollment.Status{}, d.late(err)
 	}
 	_, err = svc.EnrollManaged(ctx, enrollment.ManagedRequest{
 		Site: site, Source: m.cfg.Source, Grant: g.ID, Ref: o.Ref, At: o.At,
@@ -133,21 +136,35 @@ func (m *Managed) Notify(ctx context.Context, site string, n Notification) (enro
 			Manufacturer: o.Manufacturer, Model: o.Model, OSVersion: o.OSVersion,
 		},
 	})
-	if err == nil || errors.Is(err, enrollment.ErrGrantUsed) {
-		m.spent(g)
-	}
 	switch {
 	case errors.Is(err, enrollment.ErrStale): // the hardware has enrolled anew since
 		return enrollment.Status{}, nil
 	case err != nil:
-		return enrollment.Status{}, err
+		return enrollment.Status{}, d.late(err)
 	}
 	return svc.Observe(ctx, o)
 }
 
+// late says of a device that enrolled before its invitation or its login expired
+// that it is too late to admit it, rather than that it is not wanted.
+func (d reported) late(err error) error {
+	var end time.Time
+	if expired, ok := errors.AsType[*invitation.ExpiredError](err); ok {
+		end = expired.At
+	}
+	if expired, ok := errors.AsType[*enrollment.LoginExpiredError](err); ok {
+		end = expired.At
+	}
+	if !d.Enrolled.IsZero() && d.Enrolled.Before(end) {
+		return enrollment.ErrGrantExpired
+	}
+	return err
+}
+
 // Refused says that a device was turned away for good by what admits it.
 // enrollment.ErrGrantExpired is none: that a message came late must not cost a person
-// the device, see [Managed.Notify].
+// the device, see [Managed.Notify]. Nor is enrollment.ErrSiteFull: a number that
+// somebody set too low must not have a fleet wiped.
 func Refused(err error) bool {
 	for _, refusal := range []error{
 		enrollment.ErrInvitationUnknown, enrollment.ErrCredentialRefused, enrollment.ErrDeviceGone,

@@ -176,7 +176,7 @@ func (p *Platform) Handler(svc *enrollment.Service) http.Handler {
 }
 
 // lead is the address in the store.
-func (p *Platform) lead(_ context.Context, o enrollment.Offer, _ enrollment.Grant) (string, error) {
+func (p *Platform) lead(_ context.Context, o enrollment.Offer, _ enrollment.Grant, _ url.Values) (string, error) {
 	agent := o.Site.Agents[device.Android]
 	link := agent.InstallURL(device.Android)
 	u, err := url.Parse(link)

@@ -7,6 +7,7 @@ import (
 	"html"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"example.com/enrollkit/credentials"
@@ -21,8 +22,9 @@ type redirects struct {
 	log  *slog.Logger
 	svc  *enrollment.Service
 	file string // the last segment
-	// lead returns where to go.
-	lead func(ctx context.Context, o enrollment.Offer, g enrollment.Grant) (string, error)
+	// lead returns where to go. It changes nothing. A refused or expired grant says
+	// that the address is over, not what gave it.
+	lead func(ctx context.Context, o enrollment.Offer, g enrollment.Grant, q url.Values) (string, error)
 }
 
 func (d redirects) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -56,14 +58,18 @@ func (d redirects) byToken(w http.ResponseWriter, r *http.Request, token string)
 		return
 	}
 	if o.Invitation.AcceptedAt.IsZero() {
-		// Nobody chose yet whose device it is. The page asks. Not http.Redirect, which
-		// would make it absolute from a path whose beginning was taken away.
-		w.Header().Set("Location", "../../"+token)
-		w.WriteHeader(http.StatusSeeOther)
+		back(w, token) // nobody chose yet whose device it is
 		return
 	}
 	o.Platform = device.Android
 	d.on(w, r, o, g)
+}
+
+// back sends to the page of an invitation, which asks. Not http.Redirect, which
+// would make it absolute from a path whose beginning was taken away.
+func back(w http.ResponseWriter, token string) {
+	w.Header().Set("Location", "../../"+token)
+	w.WriteHeader(http.StatusSeeOther)
 }
 
 // byLogin leads on whoever comes from the page after a one-time login.
@@ -80,7 +86,11 @@ func (d redirects) byLogin(w http.ResponseWriter, r *http.Request, text string) 
 func (d redirects) on(w http.ResponseWriter, r *http.Request, o enrollment.Offer, g enrollment.Grant) {
 	to, err := "", error(nil)
 	if r.Method == http.MethodGet {
-		to, err = d.lead(r.Context(), o, g)
+		to, err = d.lead(r.Context(), o, g, r.URL.Query())
+		if token := r.PathValue("token"); token != "" && (errors.Is(err, enrollment.ErrGrantRefused) || errors.Is(err, enrollment.ErrGrantExpired)) {
+			back(w, token)
+			return
+		}
 		if err == nil && g.Invitation != "" {
 			err = d.svc.See(r.Context(), g.Site, g.Invitation, invitation.StoreRedirected)
 		}

@@ -103,9 +103,13 @@ func (w *world) Deliver(_ context.Context, m enrollment.Mail) error {
 }
 
 // invite returns an invitation and its token.
-func (w *world) invite(user string, mode device.Mode) (id, token string) {
+func (w *world) invite(user string, mode device.Mode, change ...func(*enrollment.InviteRequest)) (id, token string) {
 	w.Helper()
-	result, err := w.svc.Invite(w.Context(), admin, enrollment.InviteRequest{User: user, Mode: mode})
+	r := enrollment.InviteRequest{User: user, Mode: mode}
+	for _, c := range change {
+		c(&r)
+	}
+	result, err := w.svc.Invite(w.Context(), admin, r)
 	require.NoError(w, err)
 	require.NoError(w, result.Err)
 	revealed, err := w.svc.Reveal(w.Context(), admin, result.Invitation)
@@ -125,6 +129,13 @@ func (w *world) accept(token string, o device.Ownership) enrollment.Accepted {
 // login goes through self-service and returns the next step.
 func (w *world) login(user string) (enrollment.NextStep, enrollment.Presented) {
 	w.Helper()
+	mailed := w.mailed(user)
+	return w.acceptLogin(mailed), mailed
+}
+
+// mailed is a one-time login as it is mailed.
+func (w *world) mailed(user string) enrollment.Presented {
+	w.Helper()
 	passcode, _, err := w.svc.GeneratePasscode(w.Context(), admin)
 	require.NoError(w, err)
 	require.NoError(w, w.svc.RequestLogin(w.Context(), enrollment.LoginRequest{Email: user + "@example.com", Passcode: passcode}))
@@ -133,10 +144,16 @@ func (w *world) login(user string) (enrollment.NextStep, enrollment.Presented) {
 		require.NoError(w, err)
 	}
 	mail := <-w.mails
-	offer, err := w.svc.AcceptLogin(w.Context(), enrollment.Login{Username: mail.Login.Username, Password: mail.Login.Password},
+	return enrollment.Presented{Username: mail.Login.Username, Password: mail.Login.Password}
+}
+
+// acceptLogin types a one-time login into the page.
+func (w *world) acceptLogin(p enrollment.Presented) enrollment.NextStep {
+	w.Helper()
+	offer, err := w.svc.AcceptLogin(w.Context(), enrollment.Login{Username: p.Username, Password: p.Password},
 		enrollment.AcceptRequest{Ownership: device.Personal, Platform: device.Android})
 	require.NoError(w, err)
-	return offer.Next, enrollment.Presented{Username: mail.Login.Username, Password: mail.Login.Password}
+	return offer.Next
 }
 
 // follow goes to an address that the platform gave out, as enrollhttp would have

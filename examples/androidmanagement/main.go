@@ -10,10 +10,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"html"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"example.com/enrollkit/credentials"
@@ -42,22 +44,20 @@ func main() {
 	link := must(url.Parse(must(svc.Reveal(ctx, by, invited.Invitation)).URL.Reveal()))
 
 	// Anna accepts on her phone, and follows the button.
-	accepted := ask(pages, http.MethodPost, link.Path+"/accept", "ownership=personal&platform=android")
-	fmt.Println("accept:", accepted.Code)
-	onward := ask(pages, http.MethodGet, link.Path+"/android/enroll", "").Header().Get("Location")
-	fmt.Println("on to:", must(url.Parse(onward)).Host)
+	onward := accept(pages, link.Path)
+	fmt.Println("on to:", onward.Host)
 
 	// The phone enrolls with the API, which tells us, twice and out of order.
-	phone := google.enroll(must(url.Parse(onward)).Query().Get("et"))
+	phone := google.enroll(onward.Query().Get("et"))
 	google.notify("STATUS_REPORT", phone, "ACTIVE")
 	google.notify("ENROLLMENT", phone, "PROVISIONING")
 	google.notify("ENROLLMENT", phone, "PROVISIONING")
 	show(ctx, svc, by)
 
 	// Another phone comes by a token whose invitation has ended since.
-	onward = ask(pages, http.MethodGet, link.Path+"/android/enroll", "").Header().Get("Location")
+	onward = accept(pages, link.Path)
 	must(svc.Deactivate(ctx, by, invited.Invitation))
-	second := google.enroll(must(url.Parse(onward)).Query().Get("et"))
+	second := google.enroll(onward.Query().Get("et"))
 	google.notify("ENROLLMENT", second, "PROVISIONING")
 	fmt.Println("deleted there:", google.removed)
 
@@ -84,9 +84,25 @@ func receive(platform *android.Managed, google *api) func(body []byte) int {
 			// Heard of days late, and no fault of the device's: somebody has to look.
 			log.Print("a device enrolled too long ago to be admitted")
 			return http.StatusNoContent
+		case errors.Is(err, enrollment.ErrSiteFull):
+			// Its next report brings it in if there is room by then, for a day or two.
+			log.Print("a device enrolled there for which there is no room here")
+			return http.StatusNoContent
 		}
 		return http.StatusInternalServerError
 	}
+}
+
+// button is the link to go on with, in the page after an accept.
+var button = regexp.MustCompile(`href="([^"]+/android/enroll[^"]+)"`)
+
+// accept accepts an invitation on a phone and follows the button, to where the
+// other system goes on.
+func accept(pages http.Handler, path string) *url.URL {
+	page := ask(pages, http.MethodPost, path+"/accept", "ownership=personal&platform=android")
+	fmt.Println("accept:", page.Code)
+	next := must(url.Parse(html.UnescapeString(button.FindStringSubmatch(page.Body.String())[1])))
+	return must(url.Parse(ask(pages, http.MethodGet, next.RequestURI(), "").Header().Get("Location")))
 }
 
 func ask(pages http.Handler, method, path, form string) *httptest.ResponseRecorder {
