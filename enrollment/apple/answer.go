@@ -68,7 +68,7 @@ func Refused(err error) bool {
 	for _, refusal := range []error{
 		enrollment.ErrDeviceGone, enrollment.ErrInvitationUnknown, enrollment.ErrCredentialRefused,
 		enrollment.ErrGrantRefused, enrollment.ErrGrantExpired, enrollment.ErrGrantUsed,
-		invitation.ErrDeactivated, invitation.ErrExpired, invitation.ErrExhausted,
+		invitation.ErrDeactivated, invitation.ErrExpired, invitation.ErrExhausted, enrollment.ErrSiteFull,
 	} {
 		if errors.Is(err, refusal) {
 			return true

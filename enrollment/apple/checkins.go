@@ -24,7 +24,8 @@ const (
 var ErrTopic = errors.New("apple: unknown topic")
 
 // ErrIdentity refuses a message of a device that gives no name, or one that no
-// device has.
+// device has, and of one that keeps its UDID to itself without being invited as
+// device.IOSUserEnrollment, as no Mac is.
 var ErrIdentity = errors.New("apple: no device in the message")
 
 // maxName is more than the longest name that a device has for itself.
@@ -43,7 +44,8 @@ type CheckIns struct {
 }
 
 // Authenticate enrolls a device by the grant behind its certificate: it is there,
-// and its management profile is missing. It brings back a device that has left.
+// and its management profile is missing. After a TokenUpdate that came first it says
+// what the device is. It brings back a device that has left.
 // An enrollment that is not of ours is left alone.
 func (c CheckIns) Authenticate(ctx context.Context, from Sender, m Authenticate, at time.Time) (enrollment.Status, error) {
 	if err := c.check(m.Identity, m.Topic); err != nil {
@@ -152,15 +154,22 @@ func (c CheckIns) enroll(ctx context.Context, from Sender, i Identity, claim enr
 		Site: from.Site, Source: device.SourceMDM, Grant: from.Enrollment, Again: again, At: at,
 		Ref:    device.Ref{Source: EnrollmentRef, ID: from.Enrollment},
 		Refs:   []device.Ref{{Source: RefSource, ID: i.id()}},
+		Was:    from.Device,
 		Device: claim, Platform: device.IOS,
 	}
-	if i.private() {
-		r.Device.Platform, r.Mode = device.IOS, device.IOSUserEnrollment
-	}
-	if claim.Platform == device.MacOS {
+	switch {
+	case i.private() && claim.Platform == device.MacOS:
+		return enrollment.Status{}, ErrIdentity // its mode is every Mac's, and invites nobody to that
+	case i.private():
+		// Whoever likes can leave his UDID out; it is for who invites to allow that.
+		r.Device.Platform, r.Mode, r.AsInvited = device.IOS, device.IOSUserEnrollment, true
+	case claim.Platform == device.MacOS:
 		r.Device.Platform, r.Mode = device.MacOS, device.MacOSMode
 	}
 	in, err := c.Service.EnrollManaged(ctx, r)
+	if v, ok := errors.AsType[*enrollment.ValidationError](err); ok && r.AsInvited && v.Fields[0].Field == "mode" {
+		err = ErrIdentity
+	}
 	if err != nil {
 		return enrollment.Status{}, err
 	}

@@ -87,6 +87,73 @@ func TestTheOrderOfTheFirstMessagesDoesNotMatter(t *testing.T) {
 	assert.Equal(t, []device.Fact{device.InventoryReceived}, second.Missing, "a late Authenticate takes nothing away")
 }
 
+func TestBothOrdersOfTheFirstMessagesEndEqual(t *testing.T) {
+	mac := apple.Authenticate{
+		Identity: apple.Identity{UDID: "7B9B0A2C-0000-5000-8000-00000000AA01"}, Topic: topic,
+		OSVersion: "15.1", ProductName: "Mac14,2", SerialNumber: "C02X", DeviceName: "Ann's Mac", Model: "MacBook Air", ModelName: "MacBook Air",
+	}
+	for name, c := range map[string]struct {
+		accepted device.Platform
+		mode     device.Mode // as invited
+		m        apple.Authenticate
+		late     bool // Authenticate is told late, with its own time
+		platform device.Platform
+		want     device.Mode
+	}{
+		"a phone":                          {device.IOS, "", phone("00008030-001C2D3E4F50602E"), false, device.IOS, device.IOSUnsupervised},
+		"a phone, told late":               {device.IOS, "", phone("00008030-001C2D3E4F50602E"), true, device.IOS, device.IOSUnsupervised},
+		"a phone that is supervised":       {device.IOS, device.IOSSupervised, phone("00008030-001C2D3E4F50602E"), false, device.IOS, device.IOSSupervised},
+		"a Mac":                            {device.MacOS, "", mac, false, device.MacOS, device.MacOSMode},
+		"a Mac, accepted as a phone":       {device.IOS, device.IOSSupervised, mac, false, device.MacOS, device.MacOSMode},
+		"a phone, accepted as a Mac":       {device.MacOS, "", phone("00008030-001C2D3E4F50602E"), true, device.IOS, device.IOSUnsupervised},
+		"a phone, accepted for an Android": {device.Android, "", phone("00008030-001C2D3E4F50602E"), false, device.IOS, device.IOSUnsupervised},
+	} {
+		t.Run(name, func(t *testing.T) {
+			end := func(tokenFirst bool) device.Device {
+				w := newWorld(t)
+				_, tok := w.invite("ann", func(r *enrollment.InviteRequest) { r.Mode = c.mode })
+				w.accept(tok, c.accepted)
+				from, early := w.certified(tok), w.now
+				w.now = w.now.Add(time.Second)
+				var status enrollment.Status
+				messages := []func(time.Time){
+					func(at time.Time) {
+						var err error
+						status, err = w.checkins.Authenticate(t.Context(), from, c.m, at)
+						require.NoError(t, err)
+					},
+					func(at time.Time) {
+						var err error
+						status, err = w.checkins.TokenUpdate(t.Context(), from, token(c.m.Identity), at)
+						require.NoError(t, err)
+					},
+				}
+				if tokenFirst {
+					messages[1](w.now)
+					if !c.late {
+						w.now = w.now.Add(time.Second)
+						early = w.now
+					}
+					messages[0](early)
+				} else {
+					messages[0](early)
+					messages[1](w.now)
+				}
+				d := w.device(status.Device)
+				assert.Equal(t, c.platform, d.Platform)
+				assert.Equal(t, c.want, d.Mode)
+				assert.Equal(t, status.Missing, d.Missing(nil))
+				// What is left differs by the ids of the run, and by times.
+				return device.Device{
+					Platform: d.Platform, Mode: d.Mode, Ownership: d.Ownership, State: d.State, Reason: d.Reason, Generation: d.Generation,
+					Hardware: d.Hardware, Name: d.Name, Manufacturer: d.Manufacturer, Model: d.Model, OSVersion: d.OSVersion, Refs: d.Refs[1:],
+				}
+			}
+			assert.Equal(t, end(false), end(true))
+		})
+	}
+}
+
 func TestWhoHasLeftComesBackByAuthenticateAlone(t *testing.T) {
 	w := newWorld(t)
 	_, tok := w.invite("ann")
@@ -174,12 +241,20 @@ func TestWhatAReplacedEnrollmentSaysChangesNothing(t *testing.T) {
 			return w.checkins.CheckOut(t.Context(), old, apple.CheckOut{Identity: m.Identity, Topic: topic}, w.now)
 		},
 	}
-	for name, say := range messages {
-		_, err := say()
-		require.ErrorIs(t, err, enrollment.ErrSuperseded, name)
-		assert.Equal(t, 200, apple.AnswerTo(err).Status, name)
-		assert.Equal(t, before, w.device(in.Device), name)
+	for range 2 { // and when the grant is long forgotten
+		for name, say := range messages {
+			_, err := say()
+			require.ErrorIs(t, err, enrollment.ErrSuperseded, name)
+			assert.Equal(t, 200, apple.AnswerTo(err).Status, name)
+			assert.Equal(t, before, w.device(in.Device), name)
+		}
+		w.now = w.now.Add(3 * enrollment.MaxGrantLife)
 	}
+	assert.Empty(t, w.reasons(enrollment.PlatformSubject("mdm")))
+	stranger := old
+	stranger.Device = ""
+	_, err = w.checkins.Authenticate(t.Context(), stranger, m, w.now)
+	require.ErrorIs(t, err, enrollment.ErrGrantRefused, "who never was a device is nobody")
 	require.NoError(t, w.svc.Delete(t.Context(), admin, in.Device))
 	for name, say := range messages {
 		_, err := say()
@@ -189,7 +264,7 @@ func TestWhatAReplacedEnrollmentSaysChangesNothing(t *testing.T) {
 
 func TestAPersonsOwnDeviceKeepsItsIdsToItself(t *testing.T) {
 	w := newWorld(t)
-	_, tok := w.invite("ann")
+	_, tok := w.invite("ann", func(r *enrollment.InviteRequest) { r.Mode = device.IOSUserEnrollment })
 	w.accept(tok, device.IOS)
 	from := w.certified(tok)
 	m := phone("")
@@ -207,6 +282,43 @@ func TestAPersonsOwnDeviceKeepsItsIdsToItself(t *testing.T) {
 	assert.Equal(t, device.IOSUserEnrollment, d.Mode)
 	assert.Zero(t, d.Hardware)
 	assert.NotContains(t, string(d.Inventory), "F2LX")
+}
+
+func TestADeviceHidesItsUDIDOnlyIfItIsInvitedSo(t *testing.T) {
+	w := newWorld(t)
+	_, tok := w.invite("ann")
+	w.accept(tok, device.IOS)
+	from, byLogin := w.certified(tok), apple.Sender{}
+	_, carls := w.invite("carl")
+	w.accept(carls, device.MacOS)
+	_, doras := w.invite("dora", func(r *enrollment.InviteRequest) { r.Mode = device.IOSUserEnrollment })
+	w.accept(doras, device.IOS)
+	aMac, asUser := w.certified(carls), w.certified(doras)
+	rec := w.get(strings.TrimPrefix(w.login("bob", device.IOS), "https://mdm.example.com/join/platform/apple"), "")
+	profile := readPlist(t, rec.Body.Bytes())
+	_, err := w.svc.UseGrant(t.Context(), apple.ChallengeUse, challenge(profile), invitation.CertificateIssued)
+	require.NoError(t, err)
+	byLogin = w.sender(profile)
+
+	m := phone("")
+	m.Identity = apple.Identity{EnrollmentID: "0E9C9F0A-3B1E-4A77-9D5B-5E6B7C8D9E0F"}
+	for _, s := range []apple.Sender{from, byLogin} {
+		_, err := w.checkins.Authenticate(t.Context(), s, m, w.now)
+		require.ErrorIs(t, err, apple.ErrIdentity)
+		assert.Equal(t, 400, apple.AnswerTo(err).Status)
+		_, err = w.checkins.TokenUpdate(t.Context(), s, token(m.Identity), w.now)
+		require.ErrorIs(t, err, apple.ErrIdentity)
+	}
+	m.ProductName = "Mac14,2"
+	for _, s := range []apple.Sender{from, byLogin, aMac, asUser} {
+		_, err := w.checkins.Authenticate(t.Context(), s, m, w.now)
+		require.ErrorIs(t, err, apple.ErrIdentity, "nor by calling oneself a Mac")
+	}
+	_, err = w.checkins.TokenUpdate(t.Context(), aMac, token(m.Identity), w.now)
+	require.ErrorIs(t, err, apple.ErrIdentity)
+	assert.Empty(t, w.devices(), "nothing is enrolled")
+	_, err = w.checkins.Authenticate(t.Context(), from, phone("00008030-001C2D3E4F50602E"), w.now)
+	require.NoError(t, err, "and the enrollment is still good for a device that says who it is")
 }
 
 func TestAMacIsActiveOnceSomebodyApproved(t *testing.T) {
@@ -272,7 +384,7 @@ func TestTheWholeWayFromAOneTimeLogin(t *testing.T) {
 	_, err = w.checkins.Authenticate(t.Context(), two[1], phone("00008030-001C2D3E4F50602F"), w.now)
 	assert.ErrorIs(t, err, enrollment.ErrCredentialRefused, "one device")
 	assert.Equal(t, 410, w.get(path, "").Code, "and then the login is over")
-	assert.Equal(t, []string{"mdm/enroll: credential_refused"}, w.reasons(enrollment.LoginSubject("ann")))
+	assert.Equal(t, []string{"mdm/enroll: login_used"}, w.reasons(enrollment.LoginSubject("ann")))
 	_, err = w.checkins.Authenticate(t.Context(), two[0], apple.Authenticate{Identity: i, Topic: topic, ProductName: "Mac14,2"}, w.now)
 	assert.NoError(t, err, "what is enrolled stays so")
 }
@@ -304,6 +416,32 @@ func TestDeactivationIsLookedAtAgainAtEachStep(t *testing.T) {
 	assert.Equal(t, in.Device, status.Device)
 }
 
+func TestADeviceForWhichTheSiteHasNoRoomIsTurnedAway(t *testing.T) {
+	w := newWorld(t)
+	inv, tok := w.invite("ann")
+	w.accept(tok, device.IOS)
+	here, comes := w.certified(tok), w.certified(tok)
+	in, err := w.checkins.Authenticate(t.Context(), here, phone("00008030-001C2D3E4F506001"), w.now)
+	require.NoError(t, err)
+	w.most = 1
+	for range 3 {
+		_, err = w.checkins.Authenticate(t.Context(), comes, phone("00008030-001C2D3E4F506002"), w.now)
+		require.ErrorIs(t, err, enrollment.ErrSiteFull)
+		assert.True(t, apple.Refused(err))
+		assert.Equal(t, 403, apple.AnswerTo(err).Status)
+		assert.Equal(t, "site_full", apple.AnswerTo(err).Code)
+	}
+	assert.Equal(t, []string{"mdm/enroll: site_full"}, w.reasons(inv))
+	status, err := w.checkins.TokenUpdate(t.Context(), here, token(apple.Identity{UDID: "00008030-001C2D3E4F506001"}), w.now)
+	require.NoError(t, err, "who is here stays")
+	assert.Equal(t, in.Device, status.Device)
+	_, err = w.checkins.Authenticate(t.Context(), w.certified(tok), phone("00008030-001C2D3E4F506001"), w.now)
+	require.NoError(t, err, "and enrolls again")
+	w.most = 2
+	_, err = w.checkins.Authenticate(t.Context(), comes, phone("00008030-001C2D3E4F506002"), w.now)
+	require.NoError(t, err)
+}
+
 func TestAChallengeIsGoodOnce(t *testing.T) {
 	w := newWorld(t)
 	inv, tok := w.invite("ann")
@@ -332,6 +470,20 @@ func TestAnEnrollmentThatNobodyCertifiedAdmitsNobody(t *testing.T) {
 	_, err := w.checkins.Authenticate(t.Context(), from, phone("00008030-001C2D3E4F50602E"), w.now)
 	assert.ErrorIs(t, err, enrollment.ErrGrantRefused)
 	assert.Equal(t, 403, apple.AnswerTo(err).Status)
+	assert.Equal(t, []string{"mdm/enroll: grant_refused"}, w.reasons(enrollment.PlatformSubject("mdm")), "of nobody's invitation, so of the platform")
+}
+
+func TestANewPINEndsProfilesAndNoCertificates(t *testing.T) {
+	w := newWorld(t)
+	inv, tok := w.invite("ann")
+	w.accept(tok, device.IOS)
+	downloaded, certified := w.profile(tok), w.certified(tok)
+	_, err := w.svc.NewPIN(t.Context(), admin, inv)
+	require.NoError(t, err)
+	_, err = w.svc.UseGrant(t.Context(), apple.ChallengeUse, challenge(downloaded), invitation.CertificateIssued)
+	require.ErrorIs(t, err, enrollment.ErrGrantRefused)
+	_, err = w.checkins.Authenticate(t.Context(), certified, phone("00008030-001C2D3E4F506002"), w.now)
+	require.NoError(t, err, "who has a certificate is past the PIN: deactivating the invitation is what stops it")
 }
 
 func TestMessagesThatNobodyCanMeanAreRefused(t *testing.T) {

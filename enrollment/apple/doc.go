@@ -23,12 +23,14 @@
 //     the addresses of the MDM server.
 //  2. The device gives the challenge to the certificate authority, which asks
 //     enrollment.Service.UseGrant whether it may sign, and signs for the enrollment.
-//     A replayed challenge, and one whose invitation was deactivated since, get no
-//     certificate.
+//     A replayed challenge, and one whose invitation was deactivated or got a new PIN
+//     since, get no certificate. Whose certificate was lost on the way may be given it
+//     again, for the same key: the reference server shows how.
 //  3. The device says Authenticate and TokenUpdate, in this order or another one.
 //     [CheckIns] enrolls it, if it is still admitted, and knows it from then on by
 //     its enrollment ([EnrollmentRef]). TokenUpdate means enrolled: it has a
-//     management profile. Authenticate does not.
+//     management profile. Authenticate does not. A new PIN makes no difference to who
+//     has a certificate; a deactivation does, until the device is enrolled.
 //  4. The answer to DeviceInformation is its inventory, and says whether it is
 //     supervised. On a Mac, SecurityInfo says whether somebody approved the profile.
 //  5. CheckOut is its goodbye. Nothing but another Authenticate brings it back.
@@ -50,5 +52,6 @@
 //
 // A user enrollment names itself by an EnrollmentID that is another one each time.
 // Its device has no hardware ids, whatever a message says, and is never recognised
-// as the one from before.
+// as the one from before. It has to be invited so, as device.IOSUserEnrollment: any
+// device can leave its UDID out.
 package apple

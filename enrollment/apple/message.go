@@ -16,7 +16,8 @@ type Sender struct {
 	// Device is the id of the enrollment's device, from the Status of an earlier
 	// message. With it, a device that was deleted is known to be gone, and one that
 	// has another enrollment by now to be no business of this one
-	// (enrollment.ErrSuperseded). May be empty.
+	// (enrollment.ErrSuperseded), also when the grant of this one is long forgotten.
+	// May be empty.
 	Device string
 }
 

@@ -34,16 +34,20 @@ type world struct {
 	platform *apple.Platform
 	handler  http.Handler
 	checkins apple.CheckIns
+	most     int // Policy.MaxDevices
 	mails    chan enrollment.Mail
 }
 
-type oneSite struct{}
+type oneSite struct{ w *world }
 
-func (oneSite) Site(_ context.Context, id string) (enrollment.Site, error) {
+func (s oneSite) Site(_ context.Context, id string) (enrollment.Site, error) {
 	if id != "acme" {
 		return enrollment.Site{}, enrollment.ErrNotFound
 	}
-	return enrollment.Site{Name: "Acme & Sons", PublicURL: &url.URL{Scheme: "https", Host: "mdm.example.com", Path: "/join"}}, nil
+	return enrollment.Site{
+		Name: "Acme & Sons", PublicURL: &url.URL{Scheme: "https", Host: "mdm.example.com", Path: "/join"},
+		Policy: enrollment.Policy{MaxDevices: s.w.most},
+	}, nil
 }
 
 func (s oneSite) Host(ctx context.Context, _ string) (enrollment.Site, error) {
@@ -85,7 +89,7 @@ func newWorld(t *testing.T, change ...func(*apple.Config)) *world {
 	ring, err := credentials.NewKeyring(key)
 	require.NoError(t, err)
 	w.svc, err = enrollment.New(w.store, enrollment.Config{
-		Keyring: ring, Sites: oneSite{}, Directory: people{}, Deliverer: w,
+		Keyring: ring, Sites: oneSite{w}, Directory: people{}, Deliverer: w,
 		Platforms: []enrollment.Platform{w.platform}, Now: func() time.Time { return w.now },
 	})
 	require.NoError(t, err)
@@ -212,6 +216,16 @@ func (w *world) device(id string) (d device.Device) {
 		return err
 	}))
 	return d
+}
+
+// devices are all there are.
+func (w *world) devices() (list []device.Device) {
+	w.Helper()
+	require.NoError(w, w.store.View(w.Context(), func(ctx context.Context, tx enrollment.Tx) (err error) {
+		list, err = tx.Devices().List(ctx, enrollment.DeviceQuery{Site: "acme"})
+		return err
+	}))
+	return list
 }
 
 // login goes through self-service and returns the address behind the next step.

@@ -31,7 +31,10 @@ import (
 	"example.com/enrollkit/invitation"
 )
 
-const topic = "com.apple.mgmt.External.0a1b2c3d"
+const (
+	topic = "com.apple.mgmt.External.0a1b2c3d"
+	site  = "acme"
+)
 
 func main() {
 	if err := run(context.Background()); err != nil {
@@ -50,7 +53,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	svc, err := newService(platform)
+	store := memstore.New()
+	svc, err := newService(store, platform)
 	if err != nil {
 		return err
 	}
@@ -61,7 +65,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	nano := observer{CheckinAndCommandService: nanomdm.New(inmem.New()), checkins: checkins, now: time.Now}
+	nano := observer{CheckinAndCommandService: nanomdm.New(inmem.New()), checkins: checkins, enrolled: newEnrolled(), now: time.Now}
 	for _, message := range [][]byte{
 		text("MessageType", "Authenticate", "Topic", topic, "UDID", "00008030-1", "ProductName", "iPhone12,1"),
 		text("MessageType", "TokenUpdate", "Topic", topic, "UDID", "00008030-1", "PushMagic", "m"),
@@ -78,7 +82,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	hook := receiver{checkins: checkins}
+	hook := receiver{checkins, store, newEnrolled()}
 	began := time.Now()
 	for i, message := range [][]byte{
 		text("MessageType", "TokenUpdate", "Topic", topic, "UDID", "00008030-2", "PushMagic", "m"),
@@ -88,7 +92,7 @@ func run(ctx context.Context) error {
 			Topic: "mdm.Checkin", CreatedAt: began.Add(time.Duration(-i) * time.Second),
 			CheckinEvent: &webhook.CheckinEvent{
 				RawPayload: base64Of(message),
-				UrlParams:  map[string]string{"site": "acme", "enrollment": bob.Subject.CommonName},
+				UrlParams:  map[string]string{"site": site, "enrollment": bob.Subject.CommonName},
 			},
 		})
 		show(ctx, svc, "00008030-2", nil)
@@ -99,7 +103,7 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-func newService(platform *apple.Platform) (*enrollment.Service, error) {
+func newService(store enrollment.Storage, platform *apple.Platform) (*enrollment.Service, error) {
 	key, err := credentials.NewKey(1, rand.Reader)
 	if err != nil {
 		return nil, err
@@ -108,9 +112,9 @@ func newService(platform *apple.Platform) (*enrollment.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return enrollment.New(memstore.New(), enrollment.Config{
+	return enrollment.New(store, enrollment.Config{
 		Keyring: ring, Platforms: []enrollment.Platform{platform},
-		Sites: enrollment.OneSite{ID: "acme", Name: "Acme", PublicURL: &url.URL{Scheme: "https", Host: "mdm.example.com"}},
+		Sites: enrollment.OneSite{ID: site, Name: "Acme", PublicURL: &url.URL{Scheme: "https", Host: "mdm.example.com"}},
 	})
 }
 
@@ -118,7 +122,7 @@ func newService(platform *apple.Platform) (*enrollment.Service, error) {
 // server asks UseGrant, with the challenge of the request, before it signs; the
 // subject is the grant's.
 func certified(ctx context.Context, svc *enrollment.Service, email string) (*x509.Certificate, error) {
-	by := enrollment.Actor{Site: "acme", ID: "admin"}
+	by := enrollment.Actor{Site: site, ID: "admin"}
 	invited, err := svc.Invite(ctx, by, enrollment.InviteRequest{Email: email})
 	if err != nil {
 		return nil, err
@@ -149,7 +153,7 @@ func certified(ctx context.Context, svc *enrollment.Service, email string) (*x50
 // show prints how the device stands.
 func show(ctx context.Context, svc *enrollment.Service, udid string, refused error) {
 	status, err := svc.Observe(ctx, device.Observation{
-		Site: "acme", Source: device.SourceMDM, Ref: device.Ref{Source: apple.RefSource, ID: udid}, At: time.Now(),
+		Site: site, Source: device.SourceMDM, Ref: device.Ref{Source: apple.RefSource, ID: udid}, At: time.Now(),
 	})
 	if err != nil {
 		fmt.Println(" ", err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"example.com/enrollkit/device"
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/enrollment/apple"
+	"example.com/enrollkit/enrollment/memstore"
 )
 
 func Example() {
@@ -44,7 +46,7 @@ func TestWhatIsNoEventIsRefused(t *testing.T) {
 	}
 }
 
-func newCheckIns(t *testing.T) apple.CheckIns {
+func newCheckIns(t *testing.T) (apple.CheckIns, enrollment.Storage) {
 	t.Helper()
 	platform, err := apple.New(apple.Config{Topic: topic, Identifier: "com.example.mdm", Endpoints: func(enrollment.Site) apple.Endpoints {
 		return apple.Endpoints{Server: "https://nanomdm.example.com/mdm", SCEP: "https://scep.example.com/scep"}
@@ -52,21 +54,22 @@ func newCheckIns(t *testing.T) apple.CheckIns {
 	if err != nil {
 		t.Fatal(err)
 	}
-	svc, err := newService(platform)
+	store := memstore.New()
+	svc, err := newService(store, platform)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return apple.CheckIns{Service: svc, Topic: topic}
+	return apple.CheckIns{Service: svc, Topic: topic}, store
 }
 
 func TestADeviceThatCallsTheAddressOfAnotherIsRefused(t *testing.T) {
-	checkins := newCheckIns(t)
+	checkins, store := newCheckIns(t)
 	cert, err := certified(t.Context(), checkins.Service, "ann@example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
 	params := map[string]string{"site": "acme", "enrollment": cert.Subject.CommonName}
-	hook, at := receiver{checkins}, time.Now()
+	hook, at := receiver{checkins, store, newEnrolled()}, time.Now()
 	send := func(pairs ...string) int {
 		at = at.Add(time.Millisecond)
 		e := webhook.EventJson{CreatedAt: at}
@@ -133,7 +136,8 @@ func TestADeviceThatIsNotOursIsNanoMDMsAlone(t *testing.T) {
 		"of another organization": {Subject: pkix.Name{CommonName: "device", Organization: []string{"elsewhere"}}},
 	} {
 		next := &heard{}
-		nano := observer{CheckinAndCommandService: next, checkins: newCheckIns(t), now: time.Now}
+		checkins, _ := newCheckIns(t)
+		nano := observer{CheckinAndCommandService: next, checkins: checkins, enrolled: newEnrolled(), now: time.Now}
 		for _, message := range [][]byte{
 			text("MessageType", "Authenticate", "Topic", topic, "UDID", "00008030-9", "ProductName", "iPhone12,1"),
 			text("MessageType", "TokenUpdate", "Topic", topic, "UDID", "00008030-9", "PushMagic", "m"),
@@ -149,5 +153,76 @@ func TestADeviceThatIsNotOursIsNanoMDMsAlone(t *testing.T) {
 		if next.n != 4 {
 			t.Errorf("%s: NanoMDM saw %d of 4 messages", name, next.n)
 		}
+	}
+}
+
+// send gives NanoMDM's handlers a message, as they get it from a device.
+func send(nano service.CheckinAndCommandService, cert *x509.Certificate, message []byte) (err error) {
+	r := mdm.NewRequestWithContext(context.Background(), cert)
+	if bytes.Contains(message, []byte("MessageType")) {
+		_, err = service.CheckinRequest(nano, r, message)
+	} else {
+		_, err = service.CommandAndReportResultsRequest(nano, r, message)
+	}
+	return err
+}
+
+func TestADeviceThatWasDeletedIsToldToGoAndNanoMDMHearsNoMoreOfIt(t *testing.T) {
+	checkins, store := newCheckIns(t)
+	cert, err := certified(t.Context(), checkins.Service, "ann@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := &heard{}
+	nano := observer{CheckinAndCommandService: next, checkins: checkins, enrolled: newEnrolled(), now: time.Now}
+	restarted := nano
+	restarted.enrolled = newEnrolled() // which forgot
+	hook := receiver{checkins, store, newEnrolled()}
+	event := func(message []byte) int {
+		e := webhook.EventJson{CreatedAt: time.Now()}
+		params := map[string]string{"site": "acme", "enrollment": cert.Subject.CommonName}
+		if bytes.Contains(message, []byte("MessageType")) {
+			e.CheckinEvent = &webhook.CheckinEvent{RawPayload: base64Of(message), UrlParams: params}
+		} else {
+			e.AcknowledgeEvent = &webhook.AcknowledgeEvent{RawPayload: base64Of(message), UrlParams: params}
+		}
+		return post(t.Context(), hook, e)
+	}
+	messages := [][]byte{
+		text("MessageType", "Authenticate", "Topic", topic, "UDID", "00008030-1", "ProductName", "iPhone12,1"),
+		text("MessageType", "TokenUpdate", "Topic", topic, "UDID", "00008030-1", "PushMagic", "m"),
+		text("Status", "Idle", "UDID", "00008030-1"),
+	}
+	for _, message := range messages {
+		if err := send(nano, cert, message); err != nil {
+			t.Fatal(err)
+		}
+		if code := event(message); code != 200 {
+			t.Fatal(code)
+		}
+	}
+	status, err := checkins.Service.Observe(t.Context(), device.Observation{
+		Site: "acme", Source: device.SourceMDM, Ref: device.Ref{Source: apple.RefSource, ID: "00008030-1"}, At: time.Now(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkins.Service.Delete(t.Context(), enrollment.Actor{Site: "acme", ID: "admin"}, status.Device); err != nil {
+		t.Fatal(err)
+	}
+	for _, message := range append(messages, text("MessageType", "CheckOut", "Topic", topic, "UDID", "00008030-1")) {
+		var refused *service.HTTPStatusError
+		if err := send(nano, cert, message); !errors.As(err, &refused) || refused.Status != 403 {
+			t.Errorf("%s: %v", message, err)
+		}
+		if err := send(restarted, cert, message); !errors.As(err, &refused) || refused.Status == 200 {
+			t.Errorf("without memory: %s: %v", message, err)
+		}
+		if code := event(message); code != 410 {
+			t.Errorf("by the webhook: %s: %d", message, code)
+		}
+	}
+	if next.n != len(messages) {
+		t.Errorf("NanoMDM saw %d messages of a device that sent it %d", next.n, len(messages))
 	}
 }

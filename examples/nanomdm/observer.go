@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/micromdm/nanomdm/mdm"
@@ -17,16 +18,17 @@ import (
 type observer struct {
 	service.CheckinAndCommandService
 	checkins apple.CheckIns
+	enrolled *enrolled
 	now      func() time.Time
 }
 
 // senderOf reads the certificate, which NanoMDM has verified: the subject is what
 // the profile asked for and the SCEP server signed.
-func senderOf(r *mdm.Request) apple.Sender {
-	if r.Certificate == nil || len(r.Certificate.Subject.Organization) != 1 {
-		return apple.Sender{Site: "acme"} // from before enrollkit: known by its Ref, if at all
+func (o observer) senderOf(r *mdm.Request) apple.Sender {
+	if r.Certificate == nil || !slices.Equal(r.Certificate.Subject.Organization, []string{site}) {
+		return apple.Sender{Site: site} // from before enrollkit: known by its Ref, if at all
 	}
-	return apple.Sender{Site: r.Certificate.Subject.Organization[0], Enrollment: r.Certificate.Subject.CommonName}
+	return o.enrolled.as(apple.Sender{Site: site, Enrollment: r.Certificate.Subject.CommonName})
 }
 
 func identityOf(e mdm.Enrollment) apple.Identity {
@@ -34,10 +36,11 @@ func identityOf(e mdm.Enrollment) apple.Identity {
 }
 
 // answered gives NanoMDM's handlers the status that the device should see. A device
-// that enrollkit does not know is none of ours: NanoMDM had it before, and goes on
-// with it alone.
-func answered(err error) error {
-	if err == nil || errors.Is(err, enrollment.ErrNotFound) {
+// without an enrollment of ours, which enrollkit does not know, is NanoMDM's: it had
+// it before, and goes on with it alone. With one, it is a device that is gone, or not
+// there yet, and NanoMDM does not get to manage it.
+func answered(from apple.Sender, err error) error {
+	if err == nil || from.Enrollment == "" && errors.Is(err, enrollment.ErrNotFound) {
 		return nil
 	}
 	return service.NewHTTPStatusError(apple.AnswerTo(err).Status, err)
@@ -49,8 +52,9 @@ func (o observer) Authenticate(r *mdm.Request, m *mdm.Authenticate) error {
 	if err != nil {
 		return err
 	}
-	_, err = o.checkins.Authenticate(r.Context(), senderOf(r), message, o.now())
-	if err = answered(err); err != nil {
+	from := o.senderOf(r)
+	status, err := o.checkins.Authenticate(r.Context(), from, message, o.now())
+	if err = answered(from, o.enrolled.keep(from, status, err)); err != nil {
 		return err
 	}
 	return o.CheckinAndCommandService.Authenticate(r, m)
@@ -59,8 +63,9 @@ func (o observer) Authenticate(r *mdm.Request, m *mdm.Authenticate) error {
 // TokenUpdate means that the device is enrolled.
 func (o observer) TokenUpdate(r *mdm.Request, m *mdm.TokenUpdate) error {
 	message := apple.TokenUpdate{Identity: identityOf(m.Enrollment), Topic: m.Topic}
-	_, err := o.checkins.TokenUpdate(r.Context(), senderOf(r), message, o.now())
-	if err = answered(err); err != nil {
+	from := o.senderOf(r)
+	status, err := o.checkins.TokenUpdate(r.Context(), from, message, o.now())
+	if err = answered(from, o.enrolled.keep(from, status, err)); err != nil {
 		return err
 	}
 	return o.CheckinAndCommandService.TokenUpdate(r, m)
@@ -69,8 +74,9 @@ func (o observer) TokenUpdate(r *mdm.Request, m *mdm.TokenUpdate) error {
 // CheckOut means that it has left.
 func (o observer) CheckOut(r *mdm.Request, m *mdm.CheckOut) error {
 	message := apple.CheckOut{Identity: identityOf(m.Enrollment)}
-	_, err := o.checkins.CheckOut(r.Context(), senderOf(r), message, o.now())
-	if err = answered(err); err != nil {
+	from := o.senderOf(r)
+	_, err := o.checkins.CheckOut(r.Context(), from, message, o.now())
+	if err = answered(from, err); err != nil {
 		return err
 	}
 	return o.CheckinAndCommandService.CheckOut(r, m)
@@ -78,7 +84,8 @@ func (o observer) CheckOut(r *mdm.Request, m *mdm.CheckOut) error {
 
 // CommandAndReportResults is a sign of life, and an inventory if it answers one.
 func (o observer) CommandAndReportResults(r *mdm.Request, m *mdm.CommandResults) (*mdm.Command, error) {
-	if err := answered(connected(r.Context(), o.checkins, senderOf(r), m, o.now())); err != nil {
+	from := o.senderOf(r)
+	if err := answered(from, connected(r.Context(), o.checkins, from, m, o.now())); err != nil {
 		return nil, err
 	}
 	return o.CheckinAndCommandService.CommandAndReportResults(r, m)

@@ -24,7 +24,11 @@ import (
 // connect. It is too late to refuse anything here.
 //
 // It has to be reached by NanoMDM alone.
-type receiver struct{ checkins apple.CheckIns }
+type receiver struct {
+	checkins apple.CheckIns
+	store    enrollment.Storage // of the Service, to look at
+	enrolled *enrolled
+}
 
 func (h receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var event webhook.EventJson
@@ -36,6 +40,9 @@ func (h receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.Is(err, errEvent):
 		http.Error(w, "no event of a device", http.StatusBadRequest)
+	case errors.Is(err, enrollment.ErrDeviceGone):
+		// NanoMDM's log has it; whoever runs NanoMDM has the profile removed.
+		http.Error(w, "the device was deleted", http.StatusGone)
 	case err != nil && !apple.Refused(err) && !errors.Is(err, enrollment.ErrNotFound) && !errors.Is(err, enrollment.ErrStale):
 		http.Error(w, "later", http.StatusServiceUnavailable)
 	}
@@ -54,7 +61,7 @@ func (h receiver) take(r *http.Request, event webhook.EventJson) error {
 		if err != nil {
 			return errEvent
 		}
-		from := sender(a.UrlParams)
+		from := h.enrolled.as(sender(a.UrlParams))
 		if err := h.same(ctx, from, identityOf(results.Enrollment)); err != nil {
 			return err
 		}
@@ -67,7 +74,6 @@ func (h receiver) take(r *http.Request, event webhook.EventJson) error {
 }
 
 func (h receiver) checkIn(r *http.Request, event *webhook.CheckinEvent, at time.Time) error {
-	ctx, from := r.Context(), sender(event.UrlParams)
 	raw, err := base64.StdEncoding.DecodeString(string(event.RawPayload))
 	if err != nil {
 		return errEvent
@@ -76,6 +82,8 @@ func (h receiver) checkIn(r *http.Request, event *webhook.CheckinEvent, at time.
 	if err != nil {
 		return errEvent
 	}
+	ctx, from := r.Context(), h.enrolled.as(sender(event.UrlParams))
+	var status enrollment.Status
 	switch m := message.(type) {
 	case *mdm.Authenticate:
 		read, err := readAuthenticate(raw)
@@ -83,13 +91,15 @@ func (h receiver) checkIn(r *http.Request, event *webhook.CheckinEvent, at time.
 			return errEvent
 		}
 		if err = h.same(ctx, from, read.Identity); err == nil {
-			_, err = h.checkins.Authenticate(ctx, from, read, at)
+			status, err = h.checkins.Authenticate(ctx, from, read, at)
+			err = h.enrolled.keep(from, status, err)
 		}
 		return err
 	case *mdm.TokenUpdate:
 		who := identityOf(m.Enrollment)
 		if err = h.same(ctx, from, who); err == nil {
-			_, err = h.checkins.TokenUpdate(ctx, from, apple.TokenUpdate{Identity: who, Topic: m.Topic}, at)
+			status, err = h.checkins.TokenUpdate(ctx, from, apple.TokenUpdate{Identity: who, Topic: m.Topic}, at)
+			err = h.enrolled.keep(from, status, err)
 		}
 	case *mdm.CheckOut:
 		who := identityOf(m.Enrollment)
@@ -102,23 +112,22 @@ func (h receiver) checkIn(r *http.Request, event *webhook.CheckinEvent, at time.
 
 // same refuses a device that calls the address of another one's profile: of an
 // enrollment that a device came by, it has to be that device. NanoMDM has compared
-// the device's name with its certificate, and nobody has the address; before an
-// enrollment's first message, it is as good as the SCEP server and its secrecy.
+// the device's name with its certificate, and does not pass the certificate on; so
+// an enrollment's first message is as good as the secrecy of its address: 128 bits
+// of it are random, and whoever sees the profile, these events or a log of addresses
+// has them. Where that is too little, use the decorator, which sees the certificate.
 func (h receiver) same(ctx context.Context, from apple.Sender, who apple.Identity) error {
 	if from.Enrollment == "" {
 		return nil
 	}
-	// What is older than the device's enrollment says nothing of it, and finds it.
-	known, err := h.checkins.Service.Observe(ctx, device.Observation{
-		Site: from.Site, Source: device.SourceMDM, At: time.Unix(1, 0), Ref: device.Ref{Source: apple.EnrollmentRef, ID: from.Enrollment},
+	var d device.Device
+	err := h.store.View(ctx, func(ctx context.Context, tx enrollment.Tx) (err error) {
+		d, err = tx.Devices().Find(ctx, enrollment.DeviceKey{Site: from.Site, Ref: device.Ref{Source: apple.EnrollmentRef, ID: from.Enrollment}})
+		return err
 	})
 	if errors.Is(err, enrollment.ErrNotFound) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	d, err := h.checkins.Service.Device(ctx, enrollment.Actor{Site: from.Site, ID: "nanomdm"}, known.Device)
 	if err != nil {
 		return err
 	}
@@ -142,7 +151,7 @@ func sender(params map[string]string) apple.Sender {
 	}
 	from := apple.SenderOf(q)
 	if from.Site == "" {
-		from.Site = "acme" // from before enrollkit
+		from.Site = site // from before enrollkit
 	}
 	return from
 }
