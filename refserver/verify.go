@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
+	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/enrollment/sqlstore/verify"
+	"example.com/enrollkit/refserver/internal/authority"
 	"example.com/enrollkit/refserver/internal/database"
 	"example.com/enrollkit/refserver/internal/keyfile"
+	"example.com/enrollkit/refserver/internal/sealed"
 	ownverify "example.com/enrollkit/refserver/internal/verify"
 )
 
@@ -39,6 +43,12 @@ func verifyDatabase(ctx context.Context, args []string, env func(string) string,
 	}
 	own, err := ownverify.Check(ctx, db, time.Now())
 	if err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	switch err := authority.CheckRing(ctx, db, ring); {
+	case errors.Is(err, credentials.ErrUnknownKey), errors.Is(err, sealed.ErrChanged):
+		own = append(own, verify.Violation{Rule: "authority keys", Says: "the key ring opens every key of the certificate authorities", Detail: err.Error()})
+	case err != nil:
 		return fmt.Errorf("verify: %w", err)
 	}
 	report.Violations = append(report.Violations, own...)

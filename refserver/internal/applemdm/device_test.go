@@ -6,25 +6,20 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/micromdm/nanomdm/mdm"
 	emulator "github.com/micromdm/nanomdm/test/enrollment"
 	"github.com/micromdm/nanomdm/test/protocol"
 	"github.com/micromdm/plist"
-	"github.com/micromdm/scep/v2/cryptoutil/x509util"
 	"github.com/smallstep/pkcs7"
-	"github.com/smallstep/scep"
 )
 
 // profile is an enrollment profile as a device reads it.
@@ -58,6 +53,9 @@ type phone struct {
 	serial  string
 	udid    string
 	spoil   func(request []byte) // changes a request for a certificate; nil: nothing
+	only    *x509.Certificate    // encrypts to this one; nil: to all that the server names
+	trusted []*x509.Certificate  // knows the server by these; nil: by those that it names
+	reuse   *rsa.PrivateKey      // asks with this key; nil: another one each time
 
 	profile  profile
 	cert     *x509.Certificate
@@ -102,84 +100,6 @@ func (p *phone) download(ctx context.Context, address string) error {
 		return err
 	}
 	return plist.Unmarshal(signed.Content, &p.profile)
-}
-
-// certify gets the certificate that the profile says.
-func (p *phone) certify(ctx context.Context) error {
-	i := p.profile.of("com.apple.security.scep")
-	if i < 0 {
-		return errors.New("no SCEP payload")
-	}
-	c := p.profile.PayloadContent[i].PayloadContent
-	return p.scep(ctx, c.URL, c.Challenge, c.Subject[0][0][1])
-}
-
-func (p *phone) scep(ctx context.Context, address, challenge, name string) error {
-	der, err := p.do(ctx, http.MethodGet, address+"?operation=GetCACert", nil)
-	if err != nil {
-		return err
-	}
-	authority, err := x509.ParseCertificate(der)
-	if err != nil {
-		return err
-	}
-	key := newKey()
-	request, err := x509util.CreateCertificateRequest(rand.Reader, &x509util.CertificateRequest{
-		CertificateRequest: x509.CertificateRequest{Subject: pkix.Name{CommonName: name}, SignatureAlgorithm: x509.SHA256WithRSA},
-		ChallengePassword:  challenge,
-	}, key)
-	if err != nil {
-		return err
-	}
-	if p.spoil != nil {
-		p.spoil(request)
-	}
-	csr, err := x509.ParseCertificateRequest(request)
-	if err != nil {
-		return err
-	}
-	message, err := scep.NewCSRRequest(csr, &scep.PKIMessage{
-		MessageType: scep.PKCSReq, Recipients: []*x509.Certificate{authority}, SignerKey: key, SignerCert: selfSigned(key),
-	})
-	if err != nil {
-		return err
-	}
-	answer, err := p.do(ctx, http.MethodPost, address+"?operation=PKIOperation", message.Raw)
-	if err != nil {
-		return err
-	}
-	reply, err := scep.ParsePKIMessage(answer, scep.WithCACerts([]*x509.Certificate{authority}))
-	if err != nil {
-		return err
-	}
-	if reply.PKIStatus != scep.SUCCESS {
-		return fmt.Errorf("scep: %s %s", reply.PKIStatus, reply.FailInfo)
-	}
-	if err := reply.DecryptPKIEnvelope(selfSigned(key), key); err != nil {
-		return err
-	}
-	p.cert, p.key = reply.CertRepMessage.Certificate, key
-	return nil
-}
-
-// selfSigned is the certificate of a device that has none yet. It has to be the
-// same each time: the answer is for it.
-func selfSigned(key *rsa.PrivateKey) *x509.Certificate {
-	sum := sha256.Sum256(key.N.Bytes())
-	template := &x509.Certificate{
-		SerialNumber: new(big.Int).SetBytes(sum[:8]), Subject: pkix.Name{CommonName: "SCEP SIGNER"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		panic(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		panic(err)
-	}
-	return cert
 }
 
 // install is download and certify, and then being ready to speak.
@@ -252,6 +172,30 @@ func (p *phone) emulatedUpdate() (io.Reader, error) {
 	return p.emulated.GenTokenUpdate()
 }
 
+func (p *phone) setBootstrapToken(ctx context.Context, token string) error {
+	return status(p.channel.DoCheckIn(ctx, text("MessageType", "SetBootstrapToken", "UDID", p.udid,
+		"BootstrapToken", "<data>"+base64.StdEncoding.EncodeToString([]byte(token))+"</data>")))
+}
+
+// bootstrapToken is the one that the server keeps.
+func (p *phone) bootstrapToken(ctx context.Context) (string, error) {
+	answer, err := p.channel.DoCheckIn(ctx, text("MessageType", "GetBootstrapToken", "UDID", p.udid))
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = &statusError{answer.StatusCode, string(body)}
+	}
+	if err != nil {
+		return "", err
+	}
+	var said struct{ BootstrapToken []byte }
+	err = plist.Unmarshal(body, &said)
+	return string(said.BootstrapToken), err
+}
+
 func (p *phone) checkOut(ctx context.Context) error {
 	return status(p.channel.DoCheckIn(ctx, text("MessageType", "CheckOut", "Topic", p.topic(), "UDID", p.udid)))
 }
@@ -305,6 +249,14 @@ func (p *phone) answer(cmd *mdm.Command) io.Reader {
 type statusError struct {
 	status int
 	body   string
+}
+
+// errStatus is any answer with a status, for comparing.
+func errStatus(status int) error { return &statusError{status: status} }
+
+func (e *statusError) Is(target error) bool {
+	other, ok := target.(*statusError)
+	return ok && other.body == "" && other.status == e.status
 }
 
 func (e *statusError) Error() string { return fmt.Sprintf("status %d: %s", e.status, e.body) }

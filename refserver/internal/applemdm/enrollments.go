@@ -9,7 +9,11 @@ import (
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/refserver/internal/database"
+	"example.com/enrollkit/refserver/internal/sealed"
 )
+
+// purpose separates what is sealed here from every other use of the ring.
+const purpose = credentials.Purpose("refserver-apple")
 
 // enrolled is one enrollment that has a certificate: what NanoMDM keeps of a
 // device, and the device that it became.
@@ -21,6 +25,9 @@ type enrolled struct {
 	tokens   int    // how many TokenUpdates
 	secrets  secrets
 }
+
+// forgotten says that its device was deleted, see forget.
+func (e enrolled) forgotten() bool { return e.name == "" && e.device != "" }
 
 // secrets are what opens something on a device. They are sealed in the row.
 type secrets struct {
@@ -50,16 +57,16 @@ func (e enrollments) get(ctx context.Context, site, id string) (row enrolled, er
 func (e enrollments) in(ctx context.Context, c database.Conn, site, id string) (enrolled, error) {
 	row := enrolled{site: site, id: id}
 	var enabled, key int64
-	var sealed []byte
+	var text []byte
 	err := c.Row(ctx, `SELECT name, device, enabled, tokens, key_id, sealed FROM ref_apple_enrollments WHERE site = ? AND id = ?`,
-		[]any{site, id}, &row.name, &row.device, &enabled, &row.tokens, &key, &sealed)
+		[]any{site, id}, &row.name, &row.device, &enabled, &row.tokens, &key, &text)
 	if errors.Is(err, enrollment.ErrNotFound) {
 		return row, nil
 	}
-	if row.enabled = enabled != 0; err != nil || len(sealed) == 0 {
+	if row.enabled = enabled != 0; err != nil || len(text) == 0 {
 		return row, err
 	}
-	plain, err := open(e.ring(), key, sealed, "enrollment", site, id)
+	plain, err := sealed.Open(e.ring(), purpose, key, text, "enrollment", site, id)
 	if err != nil {
 		return row, err
 	}
@@ -67,14 +74,15 @@ func (e enrollments) in(ctx context.Context, c database.Conn, site, id string) (
 }
 
 // change reads a row, changes it and writes it, in one unit. more is done in the
-// same unit; nil: nothing.
+// same unit; nil: nothing. What was forgotten stays so: of a device that was deleted
+// meanwhile nothing is written.
 func (e enrollments) change(ctx context.Context, site, id string, change func(*enrolled), more func(context.Context, database.Conn) error) error {
 	return e.db.Update(ctx, func(ctx context.Context, c database.Conn) error {
 		if err := c.Hold(ctx, "apple "+site+" "+id); err != nil {
 			return err
 		}
 		row, err := e.in(ctx, c, site, id)
-		if err != nil {
+		if err != nil || row.forgotten() {
 			return err
 		}
 		change(&row)
@@ -82,7 +90,7 @@ func (e enrollments) change(ctx context.Context, site, id string, change func(*e
 		if err != nil {
 			return err
 		}
-		key, sealed, err := seal(e.ring(), plain, "enrollment", site, id)
+		key, text, err := sealed.Seal(e.ring(), purpose, plain, "enrollment", site, id)
 		if err != nil {
 			return err
 		}
@@ -93,7 +101,7 @@ func (e enrollments) change(ctx context.Context, site, id string, change func(*e
 		_, err = c.Exec(ctx, `INSERT INTO ref_apple_enrollments (site, id, name, device, enabled, tokens, key_id, sealed, changed_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (site, id) DO UPDATE SET name = excluded.name, device = excluded.device,
 			enabled = excluded.enabled, tokens = excluded.tokens, key_id = excluded.key_id, sealed = excluded.sealed, changed_at = excluded.changed_at`,
-			site, id, row.name, row.device, enabled, row.tokens, key, sealed, e.now().UnixMicro())
+			site, id, row.name, row.device, enabled, row.tokens, key, text, e.now().UnixMicro())
 		if err != nil || more == nil {
 			return err
 		}

@@ -50,24 +50,31 @@ func newKeyBack(p *phone) {
 	}
 }
 
+// byLogin goes through self-service for a Mac of Ann's, and returns the address of
+// the profile.
+func (w *world) byLogin() string {
+	w.Helper()
+	passcode, _, err := w.svc.GeneratePasscode(w.Context(), admin)
+	require.NoError(w, err)
+	require.NoError(w, w.svc.RequestLogin(w.Context(), enrollment.LoginRequest{Email: "ann@example.com", Passcode: passcode}))
+	w.deliver()
+	mail := <-w.mails
+	return w.follow(w.server.URL+"/enroll/login/accept", url.Values{
+		"username": {mail.Login.Username}, "password": {mail.Login.Password.Reveal()}, "ownership": {"company"}, "platform": {"macos"},
+	})
+}
+
 func TestTheWholeWayFromAOneTimeLogin(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, name string) {
 		w := newWorld(t, name)
-		passcode, _, err := w.svc.GeneratePasscode(t.Context(), admin)
-		require.NoError(t, err)
-		require.NoError(t, w.svc.RequestLogin(t.Context(), enrollment.LoginRequest{Email: "ann@example.com", Passcode: passcode}))
-		w.deliver()
-		mail := <-w.mails
-		link := w.follow(w.server.URL+"/enroll/login/accept", url.Values{
-			"username": {mail.Login.Username}, "password": {mail.Login.Password.Reveal()}, "ownership": {"company"}, "platform": {"macos"},
-		})
+		link := w.byLogin()
 		p := newPhone(w.server.Client(), 1)
 		p.product = "Mac14,2"
 		require.NoError(t, p.install(t.Context(), link))
 		require.NoError(t, p.tokenUpdate(t.Context()), "the first message may be any")
 		require.NoError(t, p.authenticate(t.Context()))
 		require.NoError(t, p.tokenUpdate(t.Context()))
-		_, err = p.work(t.Context())
+		_, err := p.work(t.Context())
 		require.NoError(t, err)
 		list := w.devices(func(device.Device) bool { return true })
 		require.Len(t, list, 1)
@@ -78,5 +85,32 @@ func TestTheWholeWayFromAOneTimeLogin(t *testing.T) {
 
 		_, err = p.do(t.Context(), "GET", link, nil)
 		assert.Equal(t, 410, statusOf(err), "a login is for one device")
+	})
+}
+
+func TestWhatADeviceSaysLateCorrectsWhatWasAssumed(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, name string) {
+		w := newWorld(t, name)
+		inv, _, p := w.installed("ann", 1) // accepted for an iPhone
+		p.product = "Mac14,2"
+		require.NoError(t, p.tokenUpdate(t.Context()))
+		require.Equal(t, device.IOS, w.deviceOf(inv).Platform)
+		require.NoError(t, p.authenticate(t.Context()))
+		require.NoError(t, p.tokenUpdate(t.Context()))
+		d := w.deviceOf(inv)
+		assert.Equal(t, device.MacOS, d.Platform)
+		assert.Equal(t, device.MacOSMode, d.Mode)
+		assert.Equal(t, "Mac14,2", d.Model)
+		assert.Equal(t, p.serial, d.Hardware.Serial)
+		_, err := p.work(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, device.Active, w.deviceOf(inv).State)
+
+		other, _, again := w.installed("bob", 2)
+		again.product, again.udid = "Mac14,2", p.udid
+		require.NoError(t, again.tokenUpdate(t.Context()))
+		assert.Empty(t, w.deviceOf(other).Conflict, "no iPhone has this name")
+		require.NoError(t, again.authenticate(t.Context()))
+		assert.Equal(t, d.ID, w.deviceOf(other).Conflict, "but a Mac does")
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -11,7 +12,9 @@ import (
 
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/device"
+	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/refserver/internal/applemdm"
+	"example.com/enrollkit/refserver/internal/authority"
 	"example.com/enrollkit/refserver/internal/databasetest"
 )
 
@@ -20,11 +23,54 @@ func TestADeletedDeviceIsToldToGoAndItsSecretsGoWithIt(t *testing.T) {
 		w := newWorld(t, name)
 		inv, p := w.managed("ann", 1)
 		d := w.deviceOf(inv)
+		require.NoError(t, p.setBootstrapToken(t.Context(), "canary"))
+		token, err := p.bootstrapToken(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "canary", token)
 		require.NoError(t, w.svc.Delete(t.Context(), admin, d.ID))
 		w.deliver()
-		_, err := p.work(t.Context())
+		_, err = p.work(t.Context())
 		assert.Equal(t, 403, statusOf(err))
 		assert.ErrorContains(t, err, "com.apple.unrecognized.device")
+		err = p.setBootstrapToken(t.Context(), "again")
+		assert.Equal(t, 403, statusOf(err), "nothing comes back by what the Service is not told of")
+		assert.ErrorContains(t, err, "com.apple.unrecognized.device")
+		_, err = p.bootstrapToken(t.Context())
+		assert.Equal(t, 403, statusOf(err))
+		var n int
+		require.NoError(t, w.db.Row(t.Context(), `SELECT count(*) FROM ref_apple_enrollments WHERE name <> '' OR sealed IS NOT NULL`, nil, &n))
+		assert.Zero(t, n)
+	})
+}
+
+func TestABootstrapTokenIsKeptForDevicesAlone(t *testing.T) {
+	w := newWorld(t, databasetest.SQLite(t))
+	inv, _, p := w.installed("ann", 1)
+	assert.Equal(t, 400, statusOf(p.setBootstrapToken(t.Context(), "canary")), "it became no device yet")
+	_, err := p.bootstrapToken(t.Context())
+	assert.Equal(t, 400, statusOf(err))
+	var n int
+	require.NoError(t, w.db.Row(t.Context(), `SELECT count(*) FROM ref_apple_enrollments`, nil, &n))
+	assert.Zero(t, n, "so that nobody has to take it away")
+
+	require.NoError(t, p.authenticate(t.Context()))
+	assert.Equal(t, 413, statusOf(p.setBootstrapToken(t.Context(), strings.Repeat("x", 16<<10+1))))
+	require.NoError(t, p.setBootstrapToken(t.Context(), strings.Repeat("x", 16<<10)))
+	token, err := p.bootstrapToken(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, token, 16<<10)
+	assert.Equal(t, []string{"apple/checkin: malformed", "apple/checkin: too_large"}, w.reasons(inv))
+}
+
+func TestWhoWritesOfADeviceThatWasDeletedMeanwhileComesTooLate(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, name string) {
+		w := newWorld(t, name)
+		inv, p := w.managed("ann", 1)
+		w.apple.BeforeNanoMDM(func() {
+			require.NoError(t, w.svc.Delete(t.Context(), admin, w.deviceOf(inv).ID))
+			w.deliver()
+		})
+		require.NoError(t, p.setBootstrapToken(t.Context(), "canary"))
 		var n int
 		require.NoError(t, w.db.Row(t.Context(), `SELECT count(*) FROM ref_apple_enrollments WHERE name <> '' OR sealed IS NOT NULL`, nil, &n))
 		assert.Zero(t, n)
@@ -47,14 +93,17 @@ func TestAProfileThatWasReplacedHasNoSayInTheDevice(t *testing.T) {
 		require.Equal(t, device.Active, before.State)
 		require.Equal(t, 2, before.Generation)
 
-		kinds, err := old.work(t.Context())
-		require.NoError(t, err, "it is no reason to drop a profile")
-		assert.Empty(t, kinds)
-		require.NoError(t, old.authenticate(t.Context()))
-		require.NoError(t, old.tokenUpdate(t.Context()))
-		require.NoError(t, old.checkOut(t.Context()))
-		assert.Equal(t, before, w.deviceOf(inv))
-		assert.Empty(t, w.reasons(inv))
+		for range 2 { // the second time, its grant is long forgotten
+			kinds, err := old.work(t.Context())
+			require.NoError(t, err, "it is no reason to drop a profile")
+			assert.Empty(t, kinds)
+			require.NoError(t, old.authenticate(t.Context()))
+			require.NoError(t, old.tokenUpdate(t.Context()))
+			require.NoError(t, old.checkOut(t.Context()))
+			assert.Equal(t, before, w.deviceOf(inv))
+			assert.Empty(t, w.reasons(inv))
+			w.clock.Advance(3 * enrollment.MaxGrantLife)
+		}
 
 		require.NoError(t, w.svc.Delete(t.Context(), admin, before.ID))
 		w.deliver()
@@ -62,6 +111,16 @@ func TestAProfileThatWasReplacedHasNoSayInTheDevice(t *testing.T) {
 		assert.Equal(t, 403, statusOf(latest.authenticate(t.Context())))
 		assert.Empty(t, w.devices(func(device.Device) bool { return true }), "no ghost")
 	})
+}
+
+func TestACertificateThatWasNotUsedIsForgottenInTheEnd(t *testing.T) {
+	w := newWorld(t, databasetest.SQLite(t))
+	inv, _, p := w.installed("ann", 1)
+	w.clock.Advance(3 * enrollment.MaxGrantLife)
+	assert.Equal(t, 403, statusOf(p.authenticate(t.Context())))
+	assert.Equal(t, 403, statusOf(p.tokenUpdate(t.Context())))
+	assert.Equal(t, []string{"apple/checkin: grant_refused"}, w.reasons(inv), "the invitation says why")
+	assert.Empty(t, w.devices(func(device.Device) bool { return true }))
 }
 
 func TestAnErasedPersonLeavesNothingHere(t *testing.T) {
@@ -112,7 +171,7 @@ func TestNothingInTheDatabaseOpensADevice(t *testing.T) {
 		assert.NotContains(t, string(stored), canary)
 		assert.NotContains(t, w.log.String(), canary)
 	}
-	require.NoError(t, w.db.Row(t.Context(), `SELECT sealed FROM ref_apple_authority`, nil, &stored))
+	require.NoError(t, w.db.Row(t.Context(), `SELECT sealed FROM ref_authorities WHERE role = 'root'`, nil, &stored))
 	_, err := x509.ParsePKCS8PrivateKey(stored)
 	assert.Error(t, err)
 }
@@ -126,6 +185,8 @@ func TestEveryNodeHasTheSameAuthorityAfterKeysRotate(t *testing.T) {
 		ring, err := w.ring.Add(key)
 		require.NoError(t, err)
 		ring, err = ring.Promote(2)
+		require.NoError(t, err)
+		_, err = authority.Rekey(t.Context(), w.db, ring)
 		require.NoError(t, err)
 		for n := 1; n > 0; {
 			n, err = applemdm.Rekey(t.Context(), w.db, ring, 1)

@@ -52,14 +52,37 @@ func (s *Server) serveMDM(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	a := answerTo(err)
-	// What the Service refused is in the journal already.
-	refused := a.Status >= http.StatusBadRequest && a.Status != http.StatusServiceUnavailable
-	if refused && !apple.Refused(err) && a.Code != "not_supported" {
-		if noted := s.svc.RefuseGrant(r.Context(), grant, "apple"+r.URL.Path, a.Code); noted != nil {
+	s.note(r, grant, a, err)
+	s.say(w, r, a)
+}
+
+// note writes a refusal to the journal: of the grant where the certificate was
+// proved, else of the site that the address names.
+func (s *Server) note(r *http.Request, grant enrollment.Grant, a apple.Answer, err error) {
+	step := apple.Name + r.URL.Path
+	switch {
+	case a.Status < http.StatusBadRequest, a.Status == http.StatusServiceUnavailable, a.Code == "not_supported":
+	case grant.ID == "":
+		s.noteContact(r.Context(), apple.SenderOf(r.URL.Query()).Site, step, a.Code)
+	case apple.Refused(err) && !errors.Is(err, enrollment.ErrGrantRefused):
+		// The Service has noted what it refused, but of a grant that it does not know
+		// it cannot say whose it was.
+	default:
+		if noted := s.svc.RefuseGrant(r.Context(), grant, step, a.Code); noted != nil {
 			s.log.ErrorContext(r.Context(), "apple: refusal not noted", "code", enrollment.Code(noted))
 		}
 	}
-	s.say(w, r, a)
+}
+
+// noteContact writes the refusal of somebody who proved nothing to the journal of a
+// site, if there is such a site. Who repeats himself fills no journal.
+func (s *Server) noteContact(ctx context.Context, site, step, code string) {
+	if site == "" {
+		return
+	}
+	if err := s.svc.RefuseContact(ctx, site, step, code); err != nil {
+		s.log.ErrorContext(ctx, "apple: refusal not noted", "code", enrollment.Code(err))
+	}
 }
 
 // message reads a message and proves who sent it. With an error, the grant is
@@ -76,7 +99,9 @@ func (s *Server) message(w http.ResponseWriter, r *http.Request) (g enrollment.G
 	if err != nil {
 		return g, nil, err
 	}
-	if g, err = s.authority.holder(r.Context(), cert, s.svc.Now()); err != nil {
+	holder, err := s.authority.Holder(r.Context(), cert)
+	g = enrollment.Grant{ID: holder.Enrollment, Site: holder.Site, Invitation: holder.Invitation, User: holder.User}
+	if err != nil {
 		return g, nil, err
 	}
 	// The address is the profile's, and so is the certificate: two that do not

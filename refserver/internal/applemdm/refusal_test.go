@@ -64,7 +64,7 @@ func TestAnOutageDoesNotBurnAChallenge(t *testing.T) {
 	p := newPhone(w.server.Client(), 1)
 	require.NoError(t, p.download(t.Context(), w.accept(page, device.IOS)))
 	w.down.Store(true)
-	require.ErrorContains(t, p.certify(t.Context()), "scep: 2")
+	require.ErrorIs(t, p.certify(t.Context()), errStatus(503), "which is no refusal: the device asks again")
 	w.down.Store(false)
 	require.NoError(t, p.certify(t.Context()))
 	assert.Empty(t, w.reasons(inv), "nobody was turned away")
@@ -131,6 +131,7 @@ func TestSomeoneElsesCertificateIsRefused(t *testing.T) {
 		assert.Equal(t, 400, statusOf(thief.checkOut(t.Context())))
 		assert.Equal(t, device.Active, w.deviceOf(annInv).State)
 		assert.Contains(t, w.log.String(), "code=certificate_unknown")
+		assert.Equal(t, []string{"apple/checkin: certificate_unknown"}, w.reasons("platform/apple"), "of nobody's grant, so of the site")
 	})
 }
 
@@ -219,6 +220,9 @@ func TestMalformedMessagesAreRefusedAndNever401(t *testing.T) {
 	}
 	assert.Equal(t, device.Active, w.deviceOf(inv).State)
 	assert.ElementsMatch(t, []string{"apple/checkin: malformed", "apple/mdm: malformed", "apple/checkin: topic_unknown", "apple/checkin: certificate_of_another"}, w.reasons(inv))
+	assert.ElementsMatch(t, []string{
+		"apple/checkin: signature_malformed", "apple/checkin: too_large", "apple/certificate: malformed", "apple/certificate: too_large",
+	}, w.reasons("platform/apple"), "each once, however often")
 	assert.NotContains(t, w.log.String(), "panic")
 	assert.NotContains(t, w.log.String(), p.udid)
 }
@@ -233,6 +237,21 @@ func decode(t *testing.T, s string) []byte {
 	b, err := base64.StdEncoding.DecodeString(s)
 	require.NoError(t, err)
 	return b
+}
+
+func TestADeviceThatHidesItsUDIDIsRefusedUnlessItIsInvitedSo(t *testing.T) {
+	w := newWorld(t, databasetest.SQLite(t))
+	inv, _, p := w.installed("ann", 1)
+	_, checkIn := p.mdm()
+	say := func(pairs ...string) int {
+		body := plistOf(append([]string{"Topic", p.topic(), "EnrollmentID", "0E9C9F0A-3B1E-4A77-9D5B-5E6B7C8D9E0F"}, pairs...)...)
+		return statusOf(p.signed(t.Context(), checkIn, "application/x-apple-aspen-mdm-checkin", body))
+	}
+	assert.Equal(t, 400, say("MessageType", "Authenticate"))
+	assert.Equal(t, 400, say("MessageType", "TokenUpdate", "PushMagic", "m", "Token", "<data>dG9rZW4=</data>"))
+	assert.Equal(t, []string{"apple/checkin: identity_malformed"}, w.reasons(inv))
+	assert.Empty(t, w.devices(func(device.Device) bool { return true }))
+	require.NoError(t, p.authenticate(t.Context()), "its own name is not spent")
 }
 
 func TestACertificateThatIsOutOfItsTimeIsRefused(t *testing.T) {

@@ -2,22 +2,25 @@ package applemdm
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"time"
 
 	"github.com/micromdm/nanomdm/service"
 	"github.com/micromdm/nanomdm/service/nanomdm"
-	scepserver "github.com/micromdm/scep/v2/server"
 
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/device"
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/enrollment/apple"
+	"example.com/enrollkit/refserver/internal/authority"
 	"example.com/enrollkit/refserver/internal/database"
 )
 
@@ -33,7 +36,7 @@ type Options struct {
 	// Topic is that of the push certificate. Defaults to Push's, or to a made-up
 	// one, with which no real device can enroll.
 	Topic string
-	// Signing signs profiles. Defaults to the server's own authority, whose
+	// Signing signs profiles. Defaults to a key of the server's own authority, whose
 	// profiles devices call unverified.
 	Signing *tls.Certificate
 	// Identifier of the profile. Defaults to "enrollkit.mdm".
@@ -46,15 +49,14 @@ type Server struct {
 	db         *database.DB
 	log        *slog.Logger
 	rows       rows
-	authority  *authority
+	authority  *authority.Authority
 	platform   *apple.Platform
 	topic      string
 	identifier string
 	pusher     *pusher // nil: there is no push certificate
 
-	svc  *enrollment.Service
-	mdm  service.CheckinAndCommandService
-	scep scepserver.Service
+	svc *enrollment.Service
+	mdm service.CheckinAndCommandService
 }
 
 // Open reads the certificate authority, or makes it at the first start.
@@ -65,7 +67,7 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 	if o.Identifier == "" {
 		o.Identifier = "enrollkit.mdm"
 	}
-	a, err := openAuthority(ctx, o.Database, o.Keyring(), o.Now())
+	a, err := authority.Open(ctx, o.Database, authority.Apple, o.Keyring, o.Now, authority.Registration, authority.Signing)
 	if err != nil {
 		return nil, err
 	}
@@ -80,19 +82,35 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 		s.topic = s.pusher.topic
 	}
 	if s.topic == "" {
-		s.topic = a.topic
+		s.topic = madeUpTopic(a.First())
 	}
 	signer, err := newSigner(o.Signing, a)
 	if err != nil {
 		return nil, err
 	}
 	if s.platform, err = apple.New(apple.Config{
-		Topic: s.topic, Identifier: o.Identifier, Signer: signer, MDM: s, Logger: o.Logger,
+		Topic: s.topic, Identifier: o.Identifier, Endpoints: endpoints, Signer: signer, MDM: s, Logger: o.Logger,
 	}); err != nil {
 		return nil, err
 	}
-	s.scep, err = scepserver.NewService(a.cert, a.key, scepserver.CSRSignerContextFunc(s.sign))
-	return s, err
+	return s, nil
+}
+
+// endpoints are apple.DefaultEndpoints, with the site in the address of the
+// certificate authority: what is no message there names none.
+func endpoints(site enrollment.Site) apple.Endpoints {
+	at := apple.DefaultEndpoints(site)
+	if at.SCEP != "" {
+		at.SCEP += "/" + url.PathEscape(site.ID)
+	}
+	return at
+}
+
+// madeUpTopic is that of a server without a push certificate. It is in the profiles
+// of devices, so it stays the same.
+func madeUpTopic(first *x509.Certificate) string {
+	sum := sha256.Sum256(first.Raw)
+	return fmt.Sprintf("com.apple.mgmt.External.%x", sum[:16])
 }
 
 // Platform is the one to give to the Service and to enrollhttp.
@@ -122,7 +140,7 @@ func (s *Server) Handlers() enrollment.Handlers {
 // maxBody is more than any message has: an inventory of all apps is not asked for.
 const maxBody = 1 << 20
 
-// ServeHTTP answers PUT /checkin, PUT /mdm, and GET and POST /scep, all below
+// ServeHTTP answers PUT /checkin, PUT /mdm, and GET and POST /scep/{site}, all below
 // where the platform is mounted.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
@@ -139,7 +157,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.svc == nil:
 		s.say(w, r, apple.Answer{Status: http.StatusServiceUnavailable, Code: "unavailable"})
-	case r.URL.Path == "/scep":
+	case isSCEP(r.URL.Path):
 		s.serveSCEP(w, r)
 	case r.URL.Path != "/checkin" && r.URL.Path != "/mdm":
 		s.say(w, r, apple.Answer{Status: http.StatusNotFound, Code: "not_found"})
@@ -155,8 +173,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) say(w http.ResponseWriter, r *http.Request, a apple.Answer) {
 	if a.Status >= http.StatusBadRequest {
 		what := r.URL.Path
+		if isSCEP(what) {
+			what = "/scep" // anything may stand in an address
+		}
 		if what != "/scep" && what != "/checkin" && what != "/mdm" {
-			what = "..." // anything may stand in an address
+			what = "..."
 		}
 		s.log.WarnContext(r.Context(), "apple: refused", "what", what, "status", a.Status, "code", a.Code)
 	}
@@ -177,9 +198,9 @@ func answerTo(err error) apple.Answer {
 	switch {
 	case errors.Is(err, errOther):
 		return bad("certificate_of_another")
-	case errors.Is(err, errCertificateExpired):
+	case errors.Is(err, authority.ErrExpired):
 		return bad("certificate_expired")
-	case errors.Is(err, errCertificateUnknown):
+	case errors.Is(err, authority.ErrUnknown):
 		return bad("certificate_unknown")
 	case errors.Is(err, errSignature):
 		return bad("signature_malformed")

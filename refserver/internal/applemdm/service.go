@@ -25,8 +25,12 @@ type observer struct {
 	checkins                         apple.CheckIns
 }
 
-// errOther refuses a device that shows the certificate of another.
-var errOther = errors.New("applemdm: the certificate is another device's")
+var (
+	// errOther refuses a device that shows the certificate of another.
+	errOther = errors.New("applemdm: the certificate is another device's")
+	// errNoDevice refuses a message that only a device has reason to send.
+	errNoDevice = errors.New("applemdm: the enrollment became no device yet")
+)
 
 type (
 	senderKey   struct{}
@@ -103,7 +107,6 @@ func (o *observer) Authenticate(r *mdm.Request, m *mdm.Authenticate) error {
 	if err := plist.Unmarshal(m.Raw, &more); err != nil {
 		return malformed(err)
 	}
-	from.Device = "" // it may come back as another one
 	status, err := o.checkins.Authenticate(r.Context(), from, apple.Authenticate{
 		Identity: identityOf(m.Enrollment), Topic: m.Topic, OSVersion: more.OSVersion, BuildVersion: more.BuildVersion,
 		ProductName: more.ProductName, SerialNumber: m.SerialNumber, IMEI: more.IMEI, MEID: more.MEID,
@@ -157,19 +160,43 @@ func (o *observer) CheckOut(r *mdm.Request, m *mdm.CheckOut) error {
 	return o.CheckinAndCommandService.CheckOut(r, m)
 }
 
-// SetBootstrapToken and the two below are for devices that are known.
+// maxBootstrap is more than any token has with which a computer's volumes are
+// opened.
+const maxBootstrap = 16 << 10
+
+// SetBootstrapToken keeps what a device gives, while it is one.
 func (o *observer) SetBootstrapToken(r *mdm.Request, m *mdm.SetBootstrapToken) error {
-	if _, _, err := o.known(r, m.Enrollment); err != nil {
+	if err := o.enrolled(r, m.Enrollment); err != nil {
 		return err
+	}
+	if len(m.BootstrapToken.BootstrapToken) > maxBootstrap {
+		return errTooLarge
 	}
 	return o.CheckinAndCommandService.SetBootstrapToken(r, m)
 }
 
+// GetBootstrapToken gives it back to the same device.
 func (o *observer) GetBootstrapToken(r *mdm.Request, m *mdm.GetBootstrapToken) (*mdm.BootstrapToken, error) {
-	if _, _, err := o.known(r, m.Enrollment); err != nil {
+	if err := o.enrolled(r, m.Enrollment); err != nil {
 		return nil, err
 	}
 	return o.CheckinAndCommandService.GetBootstrapToken(r, m)
+}
+
+// enrolled refuses, besides what known refuses, an enrollment that became no device
+// yet and one whose device was deleted: what the Service is not told of, it cannot
+// refuse.
+func (o *observer) enrolled(r *mdm.Request, e mdm.Enrollment) error {
+	_, row, err := o.known(r, e)
+	switch {
+	case err != nil:
+		return err
+	case row.forgotten():
+		return enrollment.ErrDeviceGone
+	case row.name == "":
+		return malformed(errNoDevice)
+	}
+	return nil
 }
 
 // UserAuthenticate lets no user of a computer be managed.

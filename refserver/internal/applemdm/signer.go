@@ -11,21 +11,32 @@ import (
 	"github.com/smallstep/pkcs7"
 
 	"example.com/enrollkit/enrollment/apple"
+	"example.com/enrollkit/refserver/internal/authority"
 )
 
-// signer signs profiles.
+// signer signs profiles with a certificate of the operator.
 type signer struct {
 	cert  *x509.Certificate
 	chain []*x509.Certificate
 	key   crypto.PrivateKey
 }
 
-var _ apple.Signer = (*signer)(nil)
+// ownSigner signs profiles with a key that the authority has for it.
+type ownSigner struct{ authority *authority.Authority }
+
+// Sign is signer.Sign with the key of the moment.
+func (o ownSigner) Sign(ctx context.Context, profile []byte) ([]byte, error) {
+	d, err := o.authority.Deputy(ctx, authority.Signing)
+	if err != nil {
+		return nil, fmt.Errorf("applemdm: sign a profile: %w", err)
+	}
+	return (&signer{cert: d.Certificate, chain: []*x509.Certificate{d.Root}, key: d.Key}).Sign(ctx, profile)
+}
 
 // newSigner signs with a certificate of the operator, or with the authority's.
-func newSigner(given *tls.Certificate, a *authority) (*signer, error) {
+func newSigner(given *tls.Certificate, a *authority.Authority) (apple.Signer, error) {
 	if given == nil {
-		return &signer{cert: a.cert, key: a.key}, nil
+		return ownSigner{a}, nil
 	}
 	s := &signer{key: given.PrivateKey}
 	for i, der := range given.Certificate {

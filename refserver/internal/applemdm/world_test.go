@@ -46,6 +46,7 @@ type world struct {
 	log    *syncBuffer
 	mails  chan enrollment.Mail
 	down   atomic.Bool // whether the sites are
+	left   func() bool // whether everybody has left; nil: nobody has
 }
 
 type clock struct {
@@ -100,7 +101,10 @@ func (*world) All(context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) { yield("acme", nil) }
 }
 
-func (*world) Lookup(_ context.Context, site, id string) (enrollment.User, error) {
+func (w *world) Lookup(_ context.Context, site, id string) (enrollment.User, error) {
+	if w.left != nil && w.left() {
+		return enrollment.User{}, enrollment.ErrNotFound
+	}
 	return enrollment.User{Site: site, ID: id, Name: "Ann", Email: id + "@example.com"}, nil
 }
 
@@ -157,6 +161,10 @@ func (w *world) sound() {
 		w.Error(out.String())
 	}
 }
+
+func (w *world) keyring() *credentials.Keyring { return w.ring }
+
+var quiet = slog.New(slog.DiscardHandler)
 
 // invite invites and returns the invitation and its page.
 func (w *world) invite(user string) (id, page string) {

@@ -60,6 +60,14 @@ var rules = []rule{
 			UNION ALL
 			SELECT 'device ' || d.id FROM enroll_devices d WHERE NOT EXISTS (SELECT 1 FROM ref_sites s WHERE s.id = d.site)`,
 	},
+	{
+		name: "authorities", says: "every certificate and every deputy of an authority has its root",
+		query: `SELECT 'certificate ' || c.authority || ' ' || c.serial FROM ref_certificates c WHERE NOT EXISTS (
+				SELECT 1 FROM ref_authorities a WHERE a.name = c.authority AND a.generation = c.generation AND a.role = 'root')
+			UNION ALL
+			SELECT 'deputy ' || d.name || ' ' || d.role FROM ref_authorities d WHERE NOT EXISTS (
+				SELECT 1 FROM ref_authorities a WHERE a.name = d.name AND a.generation = d.generation AND a.role = 'root')`,
+	},
 }
 
 // Names returns the names of the rules.

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"slices"
 	"testing"
 	"time"
 
@@ -19,11 +18,16 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// broken has, for each rule, a change to a sound database that breaks it.
-var broken = map[string]string{
-	"foreign keys": `INSERT INTO ref_import_results (site, id, first, results) VALUES ('s1', 'imp_1', 0, '[]')`,
-	"mailbox":      `DELETE FROM enroll_messages`,
-	"sites known":  `DELETE FROM ref_sites`,
+// broken has, for each rule, a change to a sound database that breaks it, and the
+// violations that there are then.
+var broken = map[string]struct {
+	change  string
+	details []string
+}{
+	"foreign keys": {`INSERT INTO ref_import_results (site, id, first, results) VALUES ('s1', 'imp_1', 0, '[]')`, []string{"results of import imp_1"}},
+	"mailbox":      {`DELETE FROM enroll_messages`, []string{"mail of no message: evt_1"}},
+	"sites known":  {`DELETE FROM ref_sites`, []string{"invitation inv_1"}},
+	"authorities":  {`DELETE FROM ref_authorities WHERE role = 'root'`, []string{"certificate apple 1f", "deputy apple signing"}},
 }
 
 func TestEveryRuleBitesOnEveryDatabase(t *testing.T) {
@@ -40,6 +44,15 @@ func TestEveryRuleBitesOnEveryDatabase(t *testing.T) {
 		}))
 		_, err = db.Exec(t.Context(), `INSERT INTO ref_mails (site, id, at, key_id, sealed) VALUES ('s1', 'evt_1', ?, 1, ?)`, now.UnixMicro(), []byte{})
 		require.NoError(t, err)
+		for _, role := range []string{"root", "signing"} {
+			_, err = db.Exec(t.Context(), `INSERT INTO ref_authorities (name, generation, role, certificate, key_id, sealed, created_at)
+				VALUES ('apple', 1, ?, ?, 1, ?, 0)`, role, []byte{}, []byte{})
+			require.NoError(t, err)
+		}
+		_, err = db.Exec(t.Context(), `INSERT INTO ref_certificates
+			(authority, serial, generation, site, enrollment, invitation, user_id, hash, confirmed, issued_at, expires_at)
+			VALUES ('apple', '1f', 1, 's1', 'e1', 'inv_1', '', ?, 1, 0, 0)`, []byte{})
+		require.NoError(t, err)
 		found, err := Check(t.Context(), db, now)
 		require.NoError(t, err)
 		require.Empty(t, found, "a sound database")
@@ -47,13 +60,19 @@ func TestEveryRuleBitesOnEveryDatabase(t *testing.T) {
 		require.Len(t, broken, len(Names()))
 		undo := assert.AnError
 		for _, rule := range Names() {
-			require.NotEmpty(t, broken[rule], rule)
+			require.NotEmpty(t, broken[rule].details, rule)
 			err := db.Update(t.Context(), func(ctx context.Context, c database.Conn) error {
-				_, err := c.Exec(ctx, broken[rule])
+				_, err := c.Exec(ctx, broken[rule].change)
 				require.NoError(t, err, rule)
 				found, err := Check(ctx, c, now)
 				require.NoError(t, err, rule)
-				assert.True(t, slices.ContainsFunc(found, func(v verify.Violation) bool { return v.Rule == rule }), "%s: %v", rule, found)
+				var details []string
+				for _, v := range found {
+					if v.Rule == rule {
+						details = append(details, v.Detail)
+					}
+				}
+				assert.ElementsMatch(t, broken[rule].details, details, rule)
 				return undo
 			})
 			require.ErrorIs(t, err, undo)
