@@ -16,17 +16,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestFlagsOfAppleDevices(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "signing.pem")
+// selfSigned is a certificate with its key, in PEM.
+func selfSigned(t *testing.T, serial int64) []byte {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	require.NoError(t, err)
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	require.NoError(t, err)
-	both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
-	require.NoError(t, os.WriteFile(path, both, 0o600))
+	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
+}
+
+func TestFlagsOfAppleDevices(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "signing.pem")
+	require.NoError(t, os.WriteFile(path, selfSigned(t, 1), 0o600))
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	require.NoError(t, os.WriteFile(empty, []byte("canary"), 0o600))
 

@@ -50,6 +50,9 @@ var settings = []setting{
 	{name: "apple-push-certificate", usage: "`path` of the push certificate from identity.apple.com with its key, in PEM; without one, devices can be tried out and not be woken"},
 	{name: "apple-topic", usage: "`topic` of the push certificate (com.apple.mgmt...), for a node that does not push"},
 	{name: "apple-signing-certificate", usage: "`path` of the certificate that signs profiles, with its chain and key, in PEM; without one, devices call profiles unverified"},
+	{name: "windows-listen", value: "auto", usage: "`address` for the sessions of Windows devices, which come over TLS with certificates of their own; off offers the agent from the store instead, and auto is 363 above the port of -listen, or a free port, on loopback, and off elsewhere"},
+	{name: "windows-url", usage: "https `URL` where Windows devices reach -windows-listen, not through a proxy that ends TLS; defaults to the host of -public-url with the port of -windows-listen"},
+	{name: "windows-certificate", usage: "`path` of the certificate of -windows-listen, with its chain and key, in PEM, read again when it changes; without one, the server's own authority makes it, which enrolled devices trust"},
 	{name: "log-format", value: "text", usage: "`text` or json"},
 	{name: "log-level", value: "info", usage: "`debug`, info, warn or error"},
 	{name: "demo", value: "false", usage: "fill the site with demo users", toggle: true},
@@ -199,6 +202,9 @@ func (o *options) config() (server.Config, error) {
 		return cfg, err
 	}
 	if err := o.apple(&cfg); err != nil {
+		return cfg, err
+	}
+	if err := o.windows(&cfg); err != nil {
 		return cfg, err
 	}
 	for _, name := range []string{"admin-token", "operator-token"} {

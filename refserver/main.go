@@ -5,6 +5,7 @@
 //	refserver simulate [flags]           play a fleet against a running server
 //	refserver import-users [flags] FILE  add users from a CSV file to a running server
 //	refserver keys ...                   list, add, promote, rotate and retire keys, also of running servers
+//	refserver authority ...              list and rotate the certificate authorities of devices, also of running servers
 //	refserver verify [flags]             look for what must not be in a database
 //	refserver backup [flags] FILE        copy the database of a running server (SQLite)
 //	refserver version                    print the version
@@ -52,6 +53,7 @@ var commands = map[string]command{
 	"simulate":     simulateFleet,
 	"import-users": importUsers,
 	"keys":         keys,
+	"authority":    authorities,
 	"verify":       verifyDatabase,
 	"backup":       backup,
 	"version":      version,
@@ -61,7 +63,7 @@ var commands = map[string]command{
 type command func(ctx context.Context, args []string, env func(string) string, out, errOut io.Writer) error
 
 // names are the commands but serve, for people.
-const names = "backup, import-users, keys, simulate, verify or version"
+const names = "authority, backup, import-users, keys, simulate, verify or version"
 
 func run(ctx context.Context, args []string, env func(string) string, out, errOut io.Writer) error {
 	name := "serve"

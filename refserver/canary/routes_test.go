@@ -83,14 +83,14 @@ func (w *world) fill(path, what string) string {
 	case strings.Contains(path, "/mailbox/"):
 		id = w.ids.mail
 	}
-	with := map[string]string{"{id}": id, "{token}": w.secrets["token"], "{n}": "0", "{kind}": "invitation", "{language}": "en", "{file}": "style.css"}
+	with := map[string]string{"{id}": id, "{token}": w.secrets["token"], "{n}": "0", "{site}": "site", "{kind}": "invitation", "{language}": "en", "{file}": "style.css"}
 	for name, value := range with {
 		if what != "" {
 			value = what
 		}
 		path = strings.ReplaceAll(path, name, value)
 	}
-	if path == "/platform/apple/scep" {
+	if strings.HasPrefix(path, "/platform/apple/scep/") {
 		path += "?operation=GetCACaps&what=" // more may follow
 	}
 	return path
@@ -103,7 +103,7 @@ func isPage(path string) bool {
 
 // isScreen reports whether a route is a page of the console.
 func isScreen(path string) bool {
-	return !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/device/") && !strings.HasPrefix(path, "/platform/") && !isPage(path)
+	return !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/device/") && !strings.HasPrefix(path, "/platform/") && !strings.HasPrefix(path, "/EnrollmentServer/") && !isPage(path)
 }
 
 // caller is the header of whoever may call a route.

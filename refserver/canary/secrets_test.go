@@ -35,13 +35,15 @@ func meantFor(op string) []string {
 	_, path, _ := strings.Cut(op, " ")
 	switch {
 	case strings.HasPrefix(path, "/mailbox/{id}"):
-		return []string{"token", "PIN", "second token", "second PIN", "password", "grouped password"}
+		return []string{"token", "PIN", "second token", "second PIN", "third token", "third PIN", "password", "grouped password"}
 	case strings.Contains(path, "/passcode/"), strings.HasPrefix(path, "/self-service/"):
 		return []string{"passcode"}
 	case strings.HasSuffix(path, "/credentials"):
-		return []string{"token", "PIN", "second token", "second PIN"}
+		return []string{"token", "PIN", "second token", "second PIN", "third token", "third PIN"}
+	case op == "POST /i/{token}/accept": // its own; nobody else's
+		return []string{"token", "typed token", "third token", "sign-in password", "grouped sign-in password"}
 	case strings.HasPrefix(path, "/i/"):
-		return []string{"token", "typed token"}
+		return []string{"token", "typed token", "third token"}
 	case path == "/device/v1/enroll":
 		return []string{"device token", "second device token"}
 	case op == "POST /sign-in":
@@ -155,6 +157,10 @@ func TestSecretsNeverPrint(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	w.live(true)
+	for _, below := range []string{"", "/qr.png", "/qr.svg"} { // of the invitation that shows a password once it is accepted
+		q := request{"GET", "/i/{token}" + below, "/i/" + w.secrets["third token"] + below, http.Header{}, "", ""}
+		require.Equal(t, http.StatusOK, w.send(q).status)
+	}
 	list := routes(t)
 	slices.SortStableFunc(list, func(a, b route) int { return rank(a) - rank(b) })
 
@@ -175,7 +181,7 @@ func TestSecretsNeverPrint(t *testing.T) {
 
 	// With secrets where none belong: those that somebody has, and some that
 	// nobody has.
-	names := []string{"typed token", "typed PIN", "token", "PIN", "device token", "admin token", "session", "passcode", "password"}
+	names := []string{"typed token", "typed PIN", "token", "PIN", "device token", "admin token", "session", "passcode", "password", "sign-in password"}
 	var hostile, ending []request
 	for k, name := range names {
 		for n, r := range list {
@@ -386,7 +392,7 @@ func TestSecretsNeverPrintInAPanic(t *testing.T) {
 		"token": typedToken, "PIN": typedPIN, "second device token": adminToken,
 	}, ids: ids{user: "u", invitation: "inv_1", device: "dev_1"}}
 	sdk := slices.DeleteFunc(routes(t), func(r route) bool {
-		return isScreen(r.path) || strings.HasPrefix(r.path, "/api/v1/site") || strings.HasPrefix(r.path, "/api/v1/users")
+		return isScreen(r.path) || strings.HasPrefix(r.path, "/platform/") || strings.HasPrefix(r.path, "/api/v1/site") || strings.HasPrefix(r.path, "/api/v1/users")
 	})
 	type leak struct{ Token, PIN string }
 	panics := 0

@@ -105,7 +105,7 @@ type world struct {
 }
 
 // ids are one of everything.
-type ids struct{ user, invitation, second, device, other, mail, site, job string }
+type ids struct{ user, invitation, second, third, device, other, mail, site, job string }
 
 func (w *world) database() string { return filepath.Join(w.dir, "canary.db") }
 
@@ -265,8 +265,8 @@ func (w *world) live(mailed bool) {
 	}
 	w.ids.user = user("jan")
 	w.ids.invitation = invite(w.ids.user, sentKey)
-	w.ids.second = invite(user("eva"), "another")
-	for name, id := range map[string]string{"": w.ids.invitation, "second ": w.ids.second} {
+	w.ids.second, w.ids.third = invite(user("eva"), "another"), invite(user("pia"), "a third")
+	for name, id := range map[string]string{"": w.ids.invitation, "second ": w.ids.second, "third ": w.ids.third} {
 		got := w.api(adminToken, "POST", "/api/v1/invitations/{id}/credentials", "/api/v1/invitations/"+id+"/credentials", "", 200)
 		link := got.field(t, "url")
 		w.secrets[name+"token"], w.secrets[name+"PIN"] = link[strings.LastIndexByte(link, '/')+1:], got.field(t, "pin")
@@ -281,6 +281,8 @@ func (w *world) live(mailed bool) {
 	}
 	w.ids.device, w.secrets["device token"] = enroll(`{"type":"token","token":"`+w.secrets["token"]+`"}`, enrollmentID, "SERIAL0001")
 	w.ids.other, w.secrets["second device token"] = enroll(`{"type":"pin","email":"eva@example.com","pin":"`+w.secrets["second PIN"]+`"}`, "e-2", "SERIAL0001") // in conflict
+
+	w.typeIn()
 
 	w.secrets["passcode"] = w.api(adminToken, "POST", "/api/v1/passcode/generate", "/api/v1/passcode/generate", "", 200).field(t, "passcode")
 	w.ids.job = w.api(adminToken, "POST", "/api/v1/users/import", "/api/v1/users/import?background=true&dry_run=true",
@@ -299,6 +301,30 @@ func (w *world) live(mailed bool) {
 	if mailed {
 		w.mails()
 		w.answers = nil
+	}
+}
+
+// getPolicies is how a computer first presents what its user typed.
+const getPolicies = `<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing" xmlns:wsse="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"><s:Header><a:Action s:mustUnderstand="1">http://schemas.microsoft.com/windows/pki/2009/01/enrollmentpolicy/IPolicy/GetPolicies</a:Action><a:MessageID>urn:uuid:72048b64-0000-0000-0000-000000000003</a:MessageID><wsse:Security s:mustUnderstand="1"><wsse:UsernameToken><wsse:Username>USER</wsse:Username><wsse:Password>PASSWORD</wsse:Password></wsse:UsernameToken></wsse:Security></s:Header><s:Body><GetPolicies xmlns="http://schemas.microsoft.com/windows/pki/2009/01/enrollmentpolicy"><client/></GetPolicies></s:Body></s:Envelope>`
+
+// typeIn accepts the third invitation for a computer, and presents the password
+// that the page shows, with its own address and with another's.
+func (w *world) typeIn() {
+	t := w.t
+	t.Helper()
+	got := w.send(request{
+		"POST", "/i/{token}/accept", "/i/" + w.secrets["third token"] + "/accept",
+		http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}}, "ownership=company&platform=windows", "",
+	})
+	require.Equal(t, 200, got.status, "%s", got.body)
+	grouped := got.field(t, "password")
+	w.secrets["grouped sign-in password"], w.secrets["sign-in password"] = grouped, strings.ReplaceAll(grouped, "-", "")
+	for name, policies := range map[string]bool{got.field(t, "username"): true, "eva@example.com": false} {
+		body := strings.NewReplacer("USER", name, "PASSWORD", grouped).Replace(getPolicies)
+		got := w.send(request{
+			"POST", "/platform/windows/policy", "/platform/windows/policy", http.Header{"Content-Type": {"application/soap+xml; charset=utf-8"}}, body, "",
+		})
+		require.Equal(t, policies, bytes.Contains(got.body, []byte("GetPoliciesResponse>")), "%s", got.body)
 	}
 }
 
@@ -331,7 +357,7 @@ func (w *world) mails() {
 				login = m.ID
 			}
 		}
-		return len(box.Mails) >= 4 && login != "" // two invitations, the conflict and the login
+		return len(box.Mails) >= 5 && login != "" // three invitations, the conflict and the login
 	}, 20*time.Second, 20*time.Millisecond)
 	text := w.api(adminToken, "GET", "/mailbox/{id}", "/mailbox/"+login, "", 200).field(t, "text")
 	require.Regexp(t, password, text)

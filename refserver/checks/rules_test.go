@@ -188,6 +188,7 @@ var (
 			func(d database) []any { return []any{d.town.Now().Add(time.Hour).UnixMicro()} }),
 
 		sql("budgets", "a PIN was guessed at for ever", "UPDATE @counters SET n = 101 WHERE key = (SELECT min(key) FROM @counters WHERE key LIKE 'pin/%')"),
+		sql("budgets", "a password was guessed at for ever", "INSERT INTO @counters (key, n, start_at, last_at, expires_at) VALUES ('password/4:acme/1:i/1:1', 10001, 1, 1, 0)"),
 		sql("sites", "no such user", "DELETE FROM @users WHERE site = 'acme' AND id = (SELECT user_id FROM @invitations WHERE id = "+ended+")"),
 		sql("sites", "an event about another site's device", "UPDATE @events SET device = (SELECT min(id) FROM @devices WHERE site = 'olden') WHERE site = 'acme' AND type = 'device.renewed' AND subject = (SELECT min(subject) FROM @events WHERE site = 'acme' AND type = 'device.renewed')"),
 		sql("sites", "a message about another site's device", "UPDATE @messages SET device = (SELECT min(id) FROM @devices WHERE site = 'olden') WHERE id = "+one("messages", "device <> ''")),

@@ -333,6 +333,12 @@ func (w *town) live(site string) {
 
 	w.selfService(site, id)
 
+	// Strangers are turned away: one of them twice within an hour, and another.
+	for _, step := range []string{"apple/mdm", "apple/mdm", "apple/scep"} {
+		w.pass(time.Second)
+		ok(w.svc.RefuseContact(w.ctx, site, step, "certificate_unknown"))
+	}
+
 	// A silence, and its renewal; one by hand.
 	w.pass(25 * time.Hour)
 	w.work()

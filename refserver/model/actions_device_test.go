@@ -121,7 +121,7 @@ func (w *world) checkLogin() {
 	l, password, right := w.presented()
 	w.say("check the login %d of %s, right %t", l.number, l.user, right)
 	_, code := everywhere(w, nothing(func(svc *enrollment.Service) error {
-		_, err := svc.CheckLogin(w.ctx, enrollment.Login{Username: l.username, Password: credentials.SecretString(password)})
+		_, err := svc.CheckLogin(w.ctx, "windows/policy", enrollment.Login{Username: l.username, Password: credentials.SecretString(password)})
 		return err
 	}))
 	w.expect("the answer", code, w.m.checkLogin(l.user, l.number, right))

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"example.com/enrollkit/device"
+	"example.com/enrollkit/refserver/internal/windowsclient"
 )
 
 // status is how a device stands, by the server's word.
@@ -38,6 +39,10 @@ type agent struct {
 	silent   bool
 	ownLife  bool         // the story is over, and other people may be at work
 	state    device.State // expected; empty: never enrolled
+
+	mdm    *windowsclient.Client // of a computer that Windows itself has managed; nil: there is an agent
+	login  windowsclient.Credential
+	bySelf bool // it came by a login of self-service, and takes no invitation's place
 }
 
 func newAgent(p *player, d Device) *agent { return &agent{player: p, device: d} }
@@ -59,7 +64,7 @@ func (a *agent) speaks() bool {
 }
 
 // live reports whether the device takes the place of its invitation.
-func (a *agent) live() bool { return a.id != "" && a.state.Live() && a.state != gone }
+func (a *agent) live() bool { return a.id != "" && a.state.Live() && a.state != gone && !a.bySelf }
 
 // compare judges an answer by the account, and moves the account on. Facts that
 // only others can vouch for are taken from the answer.

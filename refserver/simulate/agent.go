@@ -185,6 +185,9 @@ func (a *agent) lateReport(ctx context.Context, who string) error {
 
 // checkIn is a sign of life.
 func (a *agent) checkIn(ctx context.Context, who string) error {
+	if a.mdm != nil {
+		return a.session(ctx, who)
+	}
 	a.seq++
 	if a.silent {
 		a.player.tally.count("came back from silence")

@@ -17,8 +17,10 @@
 // the server is compared with it, as is GET /slots at the end. A status, a code
 // or a state that was not foreseen is listed in the [Report]; nothing stops at
 // the first. What a program on a device cannot prove, such as an MDM profile,
-// stays missing, so Apple and Windows devices stay pending unless something else
-// vouches for them.
+// stays missing, so devices of Apple, and computers with an agent alone, stay
+// pending unless something else vouches for them. Computers that sign in in the
+// settings of Windows, by the invitation or by a login of self-service, speak its
+// own protocol, where the server does.
 //
 // # Secrets
 //

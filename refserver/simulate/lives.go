@@ -39,6 +39,9 @@ func (a *agent) goSilent(context.Context, string) error {
 
 // unenroll is the device leaving by itself.
 func (a *agent) unenroll(ctx context.Context, who string) error {
+	if a.mdm != nil {
+		return a.signOut(ctx, who)
+	}
 	if _, err := a.player.do(ctx, a.call("/device/v1/unenroll", who, a.token, nil, "204")); err != nil {
 		return err
 	}
@@ -112,6 +115,10 @@ func (p *player) liveOn(ctx context.Context, until time.Time) error {
 func (a *agent) liveABit(ctx context.Context, who string) error {
 	luck := a.player.rng.IntN(100)
 	switch {
+	case a.mdm != nil && luck >= 5:
+		return a.session(ctx, who)
+	case a.mdm != nil:
+		return a.goSilent(ctx, who)
 	case a.silent && luck < 70:
 		return nil
 	case a.state == device.Impaired && luck < 50:

@@ -112,6 +112,8 @@ func init() {
 		Accept: (*player).acceptInvitation, MistypePIN: (*player).mistypePIN,
 		Enroll: (*player).enroll, Refused: (*player).refused, EnrollAgain: (*player).enrollAgain,
 
+		SignIn: (*player).signIn, RepeatSignIn: agentOf((*agent).repeatSignIn), Session: agentOf((*agent).session),
+
 		RepeatEnroll: agentOf((*agent).repeatEnroll), StaleEnroll: agentOf((*agent).staleEnroll),
 		ReportOne: agentOf((*agent).reportOne), Finish: agentOf((*agent).finish),
 		Repeat: agentOf((*agent).repeatReport), Late: agentOf((*agent).lateReport),

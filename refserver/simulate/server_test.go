@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -41,10 +42,34 @@ func TestTheReferenceServerMeetsNothingUnexpected(t *testing.T) {
 		require.NoError(t, err)
 	}
 
-	report, err := Run(t.Context(), Options{BaseURL: base.String(), AdminToken: adminToken, Seed: 1, Label: "t", Pace: 500_000})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base.JoinPath("/api/v1/passcode/generate").String(), nil)
 	require.NoError(t, err)
-	assert.Empty(t, report.Unexpected)
-	assert.Equal(t, report.People, report.Events["users created"])
-	assert.Equal(t, report.People-1, report.Events["mails read"]) // all but the one whose invitation was not sent
-	assert.Positive(t, report.Verified)
+	r.Header.Set("Authorization", "Bearer "+adminToken)
+	got, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, got.Body.Close())
+	for how, logins := range map[string]int{"invitation": 0, "self_service": 1} {
+		report, err := Run(t.Context(), Options{BaseURL: base.String(), AdminToken: adminToken, Seed: seedWith(SignIn, how), Label: how, Pace: 500_000})
+		require.NoError(t, err)
+		assert.Empty(t, report.Unexpected)
+		assert.Equal(t, report.People, report.Events["users created"])
+		assert.Equal(t, report.People-1, report.Events["mails read"]) // all but the one whose invitation was not sent
+		assert.Positive(t, report.Verified)
+		assert.Equal(t, 1, report.Events["enrolled by signing in"], how)
+		assert.Positive(t, report.Events["sessions of computers"])
+		assert.Equal(t, logins, report.Events["logins asked for"])
+	}
+}
+
+// seedWith is the first seed by which somebody does something in a way.
+func seedWith(do Verb, how string) uint64 {
+	for seed := uint64(1); ; seed++ {
+		for _, p := range NewPlan(seed, DefaultDevices, "").People {
+			for _, a := range p.Acts {
+				if a.Do == do && a.With == how {
+					return seed
+				}
+			}
+		}
+	}
 }

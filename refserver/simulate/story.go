@@ -21,6 +21,11 @@ const (
 	Refused     Verb = "refused"      // enrolls and hears that there is no place left
 	EnrollAgain Verb = "enroll_again" // the same hardware with a new enrollment id; with a mode or none
 
+	// A computer that Windows itself has managed.
+	SignIn       Verb = "sign_in" // by "invitation" or "self_service"
+	RepeatSignIn Verb = "repeat_sign_in"
+	Session      Verb = "session"
+
 	// The agent on the device.
 	RepeatEnroll Verb = "repeat_enroll" // the answer was lost
 	StaleEnroll  Verb = "stale_enroll"  // a repetition from before the hardware enrolled anew
@@ -92,7 +97,17 @@ func Stories() []Story {
 		{Name: "accepts and stops", Weight: 1, script: func(s *script) {
 			s.arrive()
 		}},
-		{Name: "enrolls by link", Weight: 3, script: func(s *script) {
+		{Name: "signs in on Windows", Weight: 1, Kinds: []kind{windowsPC}, script: func(s *script) {
+			s.arrive()
+			how := "invitation"
+			s.maybe(50, func() { how = "self_service" })
+			s.after(minutes(1), minutes(10)).do(SignIn, how)
+			s.maybe(33, func() { s.after(seconds(1), seconds(30)).do(RepeatSignIn) })
+			s.after(seconds(5), minutes(2)).do(Session)
+			s.live()
+			s.maybe(33, func() { s.after(hours(4), days(1)).do(Unenroll) })
+		}},
+		{Name: "enrolls by link", Weight: 2, script: func(s *script) {
 			s.maybe(33, func() { s.after(minutes(1), hours(2)).do(OpenCut) })
 			s.arrive()
 			s.enroll("link")

@@ -164,7 +164,11 @@ func (a *agent) differences(row slot, differ func(what, want, got string)) {
 		mode = device.DefaultMode(a.device.Platform)
 	}
 	differ("kind of a device", "device", row.Kind)
-	differ("invitation_id of a device", p.invitation, row.Invitation)
+	invitation := p.invitation
+	if a.bySelf {
+		invitation = ""
+	}
+	differ("invitation_id of a device", invitation, row.Invitation)
 	differ("platform of a device", string(a.device.Platform), row.Platform)
 	differ("mode of a device", string(mode), row.Mode)
 	differ("ownership of a device", string(a.device.Ownership), row.Ownership)

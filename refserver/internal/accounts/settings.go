@@ -38,8 +38,8 @@ type Agent struct {
 	Identifier  string `json:"identifier"`
 }
 
-// Policy are the numbers of a site. In those that can be turned off, 0 does so;
-// null and absent mean the default.
+// Policy are the numbers of a site, and one choice. In numbers that can be turned
+// off, 0 does so; null and absent mean the default.
 type Policy struct {
 	PINDigits          *int `json:"pin_digits"`
 	PINBudget          *int `json:"pin_budget"`
@@ -72,6 +72,10 @@ type Policy struct {
 	UnresponsiveAfterSeconds *int `json:"unresponsive_after_seconds"`
 	LeaveTimeoutSeconds      *int `json:"leave_timeout_seconds"`
 	RenewEverySeconds        *int `json:"renew_every_seconds"`
+
+	MaxDevices *int `json:"max_devices"` // live ones; 0: any number
+
+	KeepDeviceAdmin *bool `json:"keep_device_admin"` // no work profile is offered to device admins
 
 	// For how many days what is kept; 0: for ever.
 	JournalDays      *int `json:"journal_days"`
@@ -203,6 +207,12 @@ func (s Settings) Effective() Settings {
 	orSeconds(&s.Policy.UnresponsiveAfterSeconds, enrollment.DefaultUnresponsiveAfter)
 	orSeconds(&s.Policy.LeaveTimeoutSeconds, enrollment.DefaultLeaveTimeout)
 	orSeconds(&s.Policy.RenewEverySeconds, 0)
+	if s.Policy.MaxDevices == nil {
+		s.Policy.MaxDevices = new(int)
+	}
+	if s.Policy.KeepDeviceAdmin == nil {
+		s.Policy.KeepDeviceAdmin = new(bool)
+	}
 	for _, f := range s.Policy.retentionFields(new(enrollment.Retention)) {
 		if *f.wire == nil {
 			n := int(f.usual / day)
@@ -247,6 +257,10 @@ func (s Settings) site(id string, public *url.URL) enrollment.Site {
 			*f.to = seconds(*f.wire)
 		}
 	}
+	if s.Policy.MaxDevices != nil {
+		out.Policy.MaxDevices = *s.Policy.MaxDevices
+	}
+	out.Policy.KeepDeviceAdmin = s.Policy.KeepDeviceAdmin != nil && *s.Policy.KeepDeviceAdmin
 	return out
 }
 
@@ -262,6 +276,9 @@ var language = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$`)
 
 // maxSeconds keeps a number of seconds within a time.Duration.
 const maxSeconds = 100 * 366 * 24 * 3600
+
+// maxDevices is the greatest limit of a site's devices.
+const maxDevices = 10_000_000
 
 // Validate returns an *enrollment.ValidationError, or nil. What the numbers of
 // credentials may be is asked of their own package.
@@ -331,6 +348,9 @@ func (f *fields) policy(p Policy) {
 		if v := *row.wire; v != nil && !(*v == 0 && row.forever) && (*v < row.least || *v > row.most) {
 			f.add("policy."+row.name, "out_of_range")
 		}
+	}
+	if v := p.MaxDevices; v != nil && (*v < 0 || *v > maxDevices) {
+		f.add("policy.max_devices", "out_of_range")
 	}
 	if v := p.RenewEverySeconds; v != nil && (*v < 0 || *v > maxSeconds) {
 		f.add("policy.renew_every_seconds", "out_of_range")

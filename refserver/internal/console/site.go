@@ -16,6 +16,7 @@ type siteData struct {
 	Settings  accounts.Settings
 	Languages string
 	Numbers   []siteNumber
+	KeepAdmin bool // device admins keep their mode
 	Platforms []device.Platform
 	Wrong     map[string]string
 }
@@ -37,6 +38,7 @@ func numbers() []siteNumber {
 		{Group: devices, Name: "unresponsive_after_seconds", Label: "Unresponsive after", Hint: "seconds of silence", field: func(p *accounts.Policy) **int { return &p.UnresponsiveAfterSeconds }},
 		{Group: devices, Name: "leave_timeout_seconds", Label: "Leaving ends after", Hint: "seconds without a goodbye", field: func(p *accounts.Policy) **int { return &p.LeaveTimeoutSeconds }},
 		{Group: devices, Name: "renew_every_seconds", Label: "Automatic renewal every", Hint: "seconds, doubling; 0: never", field: func(p *accounts.Policy) **int { return &p.RenewEverySeconds }},
+		{Group: devices, Name: "max_devices", Label: "At most", Hint: "devices that are here; 0: any number", field: func(p *accounts.Policy) **int { return &p.MaxDevices }},
 		{Group: kept, Name: "journal_days", Label: "Journal", Hint: "days; 0: for ever", field: func(p *accounts.Policy) **int { return &p.JournalDays }},
 		{Group: kept, Name: "observations_days", Label: "What was seen of invitations", Hint: "days after they ended; 0: for ever", field: func(p *accounts.Policy) **int { return &p.ObservationsDays }},
 		{Group: kept, Name: "tombstones_days", Label: "Deleted devices", Hint: "days; 0: for ever", field: func(p *accounts.Policy) **int { return &p.TombstonesDays }},
@@ -81,6 +83,7 @@ func (c *Console) sitePage(w http.ResponseWriter, r *http.Request, by accounts.P
 func (c *Console) showSite(w http.ResponseWriter, r *http.Request, by accounts.Principal, status int, s accounts.Settings, wrong map[string]string) error {
 	data := siteData{ID: by.Site, Settings: s, Languages: strings.Join(s.Languages, ", "), Platforms: device.Platforms(), Wrong: wrong}
 	effective, defaults := s.Effective().Policy, accounts.Settings{}.Effective().Policy
+	data.KeepAdmin = *effective.KeepDeviceAdmin
 	for _, n := range numbers() {
 		if v := *n.field(&s.Policy); v != nil {
 			n.Value = strconv.Itoa(*v)
@@ -118,6 +121,10 @@ func (c *Console) saveSite(w http.ResponseWriter, r *http.Request, by accounts.P
 			continue
 		}
 		*n.field(&s.Policy) = v
+	}
+	if r.PostFormValue("keep_device_admin") != "" {
+		keep := true
+		s.Policy.KeepDeviceAdmin = &keep
 	}
 	var err error
 	if len(wrong) == 0 {

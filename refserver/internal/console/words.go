@@ -31,7 +31,7 @@ var (
 	}
 	actions = map[string]string{
 		"install_agent": "install the agent", "install_profile": "install the management profile",
-		"create_work_profile": "create the work profile", "provision_device": "provision the device",
+		"create_work_profile": "create the work profile", "provision_device": "provision the device", "sign_in": "sign in in the settings",
 		"activate_admin": "activate device admin", "grant_permissions": "grant the permissions",
 		"approve_profile": "approve the profile", "supervise_device": "supervise the device",
 		"send_inventory": "send its inventory", "reach_server": "go online and open the agent",

@@ -44,10 +44,18 @@ func (s *server) openApple(ctx context.Context) (err error) {
 
 // platforms are those that the pages offer.
 func (s *server) platforms() []enrollment.Platform {
-	if s.apple == nil {
-		return []enrollment.Platform{s.android, agents{device.IOS, device.MacOS, device.Windows}}
+	list, rest := []enrollment.Platform{s.android}, agents{}
+	if s.apple != nil {
+		list = append(list, s.apple.Platform())
+	} else {
+		rest = append(rest, device.IOS, device.MacOS)
 	}
-	return []enrollment.Platform{s.android, s.apple.Platform(), agents{device.Windows}}
+	if s.windows != nil {
+		list = append(list, s.windows.Platform())
+	} else {
+		rest = append(rest, device.Windows)
+	}
+	return append(list, rest)
 }
 
 // handlers are what the server does about events.

@@ -26,6 +26,7 @@ type Config struct {
 	Demo           bool
 	TrustedProxies []netip.Prefix
 	Apple          Apple
+	Windows        Windows
 	MetricsListen  string // host:port; empty: no metrics
 
 	// Linger is how long requests are still taken after being asked to stop, so

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/gorilla/mux"
@@ -44,23 +45,31 @@ func (s *server) handler() (http.Handler, error) {
 	for _, path := range []string{"/enroll", "/enroll/login", "/enroll/login/accept"} {
 		root.Path(path).Handler(people)
 	}
+	if s.windows != nil {
+		root.MatcherFunc(isDiscovery).Handler(s.windows.Discovery(s.svc))
+	}
 	root.Path("/api/v1/users/{id}/export").Handler(admin)
 	root.Path("/api/v1/{own:sites|site|users}").Handler(own)
 	root.PathPrefix("/api/v1/users/").Handler(own)
 	root.PathPrefix("/api/v1/").Handler(admin)
 	root.PathPrefix("/").Handler(own)
+	return s.guarded(root, s.discovered, s.public), nil
+}
 
+// guarded puts the server's guards around a handler that is reached at public;
+// first comes before the others look.
+func (s *server) guarded(handler http.Handler, first func(http.Handler) http.Handler, public *url.URL) http.Handler {
 	var patterns web.Patterns
 	patterns.Add("", enrollhttp.OpenAPI())
 	patterns.Add("/api/v1", adminhttp.OpenAPI())
-	var handler http.Handler = root
+	patterns.Add("", s.OpenAPI)
 	for _, around := range []func(http.Handler) http.Handler{ // from the inside out
-		s.signal, bound, s.gate, web.KnownHosts(s.public), web.Headers,
+		bound, s.gate, web.KnownHosts(public), first, web.Headers,
 		web.Observe(s.Log, patterns.Of, s.seen), web.RequestID(s.TrustedProxies),
 	} {
 		handler = around(handler)
 	}
-	return handler, nil
+	return handler
 }
 
 // seen logs and counts one request. What probes and pages ask for all the time
@@ -80,15 +89,14 @@ func (s *server) seen(ctx context.Context, r web.Seen) {
 		slog.Float64("ms", float64(r.Took.Microseconds())/1000), slog.String("request_id", r.RequestID))
 }
 
-// signal tells the pages that are open to look again after a change: not after a
-// sign of life, which they show in a while by themselves.
-func (s *server) signal(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r)
-		if r.Method != http.MethodGet && r.Method != http.MethodHead && r.URL.Path != "/device/v1/checkin" {
-			s.db.Signals.Changed(database.Devices)
-		}
-	})
+// observe counts what the Service did, and has open pages look at once where it is
+// a change: what came of a request or of the sweeper, and no sign of life, no
+// message that says what is known, and no refusal that is noted already.
+func (s *server) observe(ctx context.Context, what enrollment.Signal) {
+	if what.Kind == enrollment.SignalEvents {
+		s.db.Signals.Changed(database.Devices)
+	}
+	s.metrics.Observe(ctx, what)
 }
 
 // ownRoutes are the routes that are not the SDK's.

@@ -40,6 +40,10 @@ func (s *server) gate(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		if s.windows != nil && s.windows.Enrolling(r.URL.Path) {
+			s.windows.Unavailable().ServeHTTP(w, r) // Windows reads no other answer
+			return
+		}
 		p := web.Refusal(http.StatusServiceUnavailable, "unavailable", "The database does not answer. Try again.")
 		p.RetryAfter = retryAfter
 		if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") {

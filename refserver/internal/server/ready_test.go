@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/enrollkit/refserver/internal/windowsclient"
 	"example.com/enrollkit/refserver/pgtest"
 )
 
@@ -28,6 +29,8 @@ func TestALostDatabaseIsSaidAndNoticedWhenItIsBack(t *testing.T) {
 	w.invite(adminToken, w.user(adminToken, "Ann Lee", "ann@example.com"))
 	w.mailTo(adminToken, "ann@example.com", "mail.invitation") // one under way would wait until its lease is over
 	b := w.signIn(adminEmail, adminToken)
+	c := w.computer(1)
+	require.NoError(t, c.Discover(t.Context(), "ann@example.com"))
 
 	require.NoError(t, cluster.Kill())
 	lost := w.until(http.StatusServiceUnavailable)
@@ -44,6 +47,15 @@ func TestALostDatabaseIsSaidAndNoticedWhenItIsBack(t *testing.T) {
 		assert.NotEmpty(t, got.header.Get("Retry-After"), r)
 		assert.Equal(t, "application/problem+json", got.header.Get("Content-Type"), r)
 		assert.Contains(t, got.body, `"code":"unavailable"`, r)
+	}
+	require.NoError(t, c.Probe(t.Context()))
+	with := windowsclient.Credential{Username: "ann@example.com", Password: "AAAA-AAAA-AAAA-AAAA"}
+	for what, ask := range map[string]func() error{
+		"discovery":  func() error { return c.Discover(t.Context(), with.Username) },
+		"policy":     func() error { return c.Policies(t.Context(), with) },
+		"enrollment": func() error { return c.Request(t.Context(), with) },
+	} {
+		refused(t, ask(), "EnrollmentServer", "", what)
 	}
 	page := w.send(b.client, http.MethodGet, "/devices", http.Header{"Accept": {"text/html"}}, "")
 	assert.Equal(t, http.StatusServiceUnavailable, page.status)

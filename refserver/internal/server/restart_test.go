@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -80,6 +81,28 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 	failures.Range(func(what, _ any) bool { t.Error(what); return true })
 	assert.Positive(t, avoided.Load(), "a node was seen to be away")
 	t.Logf("%d requests answered during 4 restarts, %d times a node was avoided", answered.Load(), avoided.Load())
+}
+
+// A request that is on its way on a connection that was idle when the server was
+// asked to stop is answered, and the connection ends with the answer.
+func TestAnIdleConnectionIsAnsweredOnOnceMoreBeforeTheEnd(t *testing.T) {
+	w := start(t, func(c *Config) { c.Linger = MaxLinger })
+	user := w.user(adminToken, "Ann Lee", "ann@example.com")
+	dials := 0
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		dials++
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}}}
+	defer client.CloseIdleConnections()
+	assert.NoError(t, rename(client, w.base, user, 1))
+	var stopped sync.WaitGroup
+	stopped.Go(w.stop)
+	w.eventually("the server says that it stops", func() bool { return !isReady(plain, w.base) })
+	got := w.send(client, http.MethodGet, "/healthz", nil, "")
+	assert.Equal(t, http.StatusOK, got.status)
+	assert.True(t, got.closes, "the connection ends with the answer")
+	assert.Equal(t, 1, dials, "it is the connection of before")
+	stopped.Wait()
 }
 
 func isReady(client *http.Client, base string) bool {

@@ -13,6 +13,7 @@ import (
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/enrollment"
 	"example.com/enrollkit/refserver/internal/applemdm"
+	"example.com/enrollkit/refserver/internal/authority"
 	"example.com/enrollkit/refserver/internal/database"
 	"example.com/enrollkit/refserver/internal/keyfile"
 	"example.com/enrollkit/refserver/internal/mailbox"
@@ -151,6 +152,13 @@ func (r *Rotation) Move(ctx context.Context) error {
 		}
 		r.say("%d mails moved to key %d", n, current)
 	}
+	n, err := authority.Rekey(ctx, r.db, r.ring)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		r.say("%d keys of certificate authorities moved to key %d", n, current)
+	}
 	for {
 		n, err := applemdm.Rekey(ctx, r.db, r.ring, 100)
 		if err != nil || n == 0 {
@@ -186,6 +194,12 @@ func (r *Rotation) Retire(ctx context.Context, key uint32) error {
 	if mails, err := r.mails(ctx); err != nil || mails[key] > 0 {
 		if err == nil {
 			err = fmt.Errorf("key %d is still needed by %d mails in the built-in mailbox: run refserver keys rotate", key, mails[key])
+		}
+		return err
+	}
+	if used, err := authority.KeyUses(ctx, r.db); err != nil || used[key] > 0 {
+		if err == nil {
+			err = fmt.Errorf("key %d is still needed by %d keys of certificate authorities: run refserver keys rotate", key, used[key])
 		}
 		return err
 	}

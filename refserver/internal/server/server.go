@@ -5,6 +5,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -29,6 +30,7 @@ import (
 	"example.com/enrollkit/refserver/internal/metrics"
 	"example.com/enrollkit/refserver/internal/nodes"
 	"example.com/enrollkit/refserver/internal/smtp"
+	"example.com/enrollkit/refserver/internal/windowsmdm"
 )
 
 // How long stopping takes at most: requests under way, then what is left. With
@@ -57,6 +59,8 @@ type server struct {
 	svc      *enrollment.Service
 	android  *android.Platform
 	apple    *applemdm.Server // nil: not offered
+	sessions net.Listener     // of Windows devices; nil: not offered
+	windows  *windowsmdm.Server
 	ready    atomic.Bool
 }
 
@@ -73,10 +77,16 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	defer func() {
 		_ = listener.Close() // closed already unless the start failed
+		if s.sessions != nil {
+			_ = s.sessions.Close() // likewise
+		}
 		if s.db != nil {
 			err = errors.Join(err, s.db.Close())
 		}
 	}()
+	if s.sessions, err = s.Windows.listen(ctx, s.public, listener.Addr()); err != nil {
+		return err
+	}
 	admin, err := s.open(ctx)
 	if err != nil {
 		return err
@@ -151,7 +161,7 @@ func (s *server) makeService(ctx context.Context) error {
 	s.messages.Use(deliverer)
 	cfg := enrollment.Config{
 		Keyring: s.keys(), Sites: s.accounts, Directory: s.accounts, Administrators: s.accounts,
-		Deliverer: deliverer, Logger: s.Log, Observer: s.metrics.Observe, Now: s.Now,
+		Deliverer: deliverer, Logger: s.Log, Observer: s.observe, Now: s.Now,
 		SweepEvery: s.sweepEvery(),
 	}
 	if s.svc, err = enrollment.New(s.db.Store, cfg); err != nil {
@@ -162,6 +172,9 @@ func (s *server) makeService(ctx context.Context) error {
 	}
 	// What the Apple side has in the database is sealed, so it comes second.
 	if err := s.openApple(ctx); err != nil {
+		return err
+	}
+	if err := s.openWindows(ctx); err != nil {
 		return err
 	}
 	if s.android, err = android.New(android.Config{Logger: s.Log}); err != nil {
@@ -196,14 +209,7 @@ func (s *server) sender() (mailer.Sender, error) {
 
 // serve answers requests and runs the workers until ctx ends.
 func (s *server) serve(ctx context.Context, listener, counts net.Listener, handler http.Handler, admin signIn) error {
-	httpServer := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       120 * time.Second,
-		MaxHeaderBytes:    32 << 10,
-	}
+	httpServer, sessions := s.newHTTPServer(handler), s.sessionsServer()
 	s.health.Look(ctx) // so that a clock that is off is known before anybody comes
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
@@ -228,6 +234,9 @@ func (s *server) serve(ctx context.Context, listener, counts net.Listener, handl
 		}
 	}
 	worker("http", answer(httpServer, listener))
+	if s.sessions != nil {
+		worker("sessions of Windows devices", answer(sessions, tls.NewListener(s.sessions, sessions.TLSConfig)))
+	}
 	metricsServer := s.metricsServer()
 	if counts != nil {
 		worker("metrics", answer(metricsServer, counts))
@@ -240,6 +249,9 @@ func (s *server) serve(ctx context.Context, listener, counts net.Listener, handl
 		return nodes.Run(ctx, s.db, s.node, func() []uint32 { return s.keys().IDs() })
 	})
 	worker("relay and sweeper", s.svc.Run)
+	if s.apple != nil {
+		worker("certificates of Apple devices", s.apple.Run)
+	}
 	worker("imports", s.imports.Run)
 	streams, endStreams := context.WithCancel(work)
 	defer endStreams()
@@ -254,6 +266,9 @@ func (s *server) serve(ctx context.Context, listener, counts net.Listener, handl
 	admin.print(s.Out, s.public, s.mailbox != nil)
 	s.Log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "public_url", s.public.String(),
 		"database", database.Redacted(s.Database), "node", s.node)
+	if s.windows != nil {
+		s.Log.InfoContext(ctx, "sessions of Windows devices", "address", s.sessions.Addr().String(), "windows_url", s.windows.Sessions().String())
+	}
 	if s.Ready != nil {
 		s.Ready(s.public)
 	}
@@ -267,17 +282,42 @@ func (s *server) serve(ctx context.Context, listener, counts net.Listener, handl
 	s.Log.InfoContext(ctx, "stopping")
 	endStreams()
 	// Whoever chooses between nodes finds out that this one is to be left alone,
-	// while it goes on answering; connections are not used again.
-	httpServer.SetKeepAlivesEnabled(false)
+	// while it goes on answering.
 	time.Sleep(min(s.Linger, MaxLinger))
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
 	defer cancel()
-	if slow := httpServer.Shutdown(draining); slow != nil {
-		err = errors.Join(err, httpServer.Close())
+	for _, server := range []*http.Server{httpServer, sessions} {
+		if slow := server.Shutdown(draining); slow != nil {
+			err = errors.Join(err, server.Close())
+		}
 	}
 	stopWork()
 	_ = metricsServer.Close() // nobody waits for figures at the end
 	return errors.Join(err, wait(&workers))
+}
+
+// newHTTPServer is a server with bounds for whatever devices and browsers do.
+func (s *server) newHTTPServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           s.parting(handler),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    32 << 10,
+	}
+}
+
+// parting ends each connection with its next answer once the server is to stop. One
+// that is idle is left open meanwhile: closed by us, it would take along the request
+// that is on its way.
+func (s *server) parting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.ready.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // metricsServer answers whoever collects metrics, on a listener of its own.

@@ -119,6 +119,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
+	closes bool // the connection ends with it
 }
 
 // decode reads the answer as JSON.
@@ -144,7 +145,7 @@ func (w *world) send(client *http.Client, method, path string, header http.Heade
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	require.NoError(w.t, err)
-	return answer{response.StatusCode, response.Header, string(text)}
+	return answer{response.StatusCode, response.Header, string(text), response.Close}
 }
 
 var plain = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
