@@ -3,6 +3,7 @@ package enrollment
 import (
 	"context"
 	"errors"
+	"time"
 
 	"example.com/enrollkit/credentials"
 	"example.com/enrollkit/device"
@@ -14,9 +15,10 @@ type AcceptRequest struct {
 	Ownership device.Ownership // required unless the invitation fixes it, which wins
 	Platform  device.Platform
 	// Again says that the device has enrolled by this invitation before. Such a
-	// device may come back when all places are taken, so an invitation that is
-	// exhausted answers with the next step too; nothing is changed by that, and
-	// another device is refused when it enrolls.
+	// device may come back when all places are taken, so an invitation that was
+	// exhausted less than [RecordsKept] ago answers with the next step too; nothing
+	// is changed by that, and another device is refused when it enrolls. Later, what
+	// a person types finds the invitation no more.
 	Again bool
 }
 
@@ -63,7 +65,14 @@ func (s *Service) peek(ctx context.Context, token string) (Offer, error) {
 	if err != nil {
 		return Offer{}, err
 	}
+	offer.Again = errors.Is(unusable, invitation.ErrExhausted) && comesBack(inv, s.now())
 	return offer, unusable
+}
+
+// comesBack reports whether a device of an invitation that was exhausted is still
+// found by address and password.
+func comesBack(inv invitation.Invitation, now time.Time) bool {
+	return inv.EndedAt.IsZero() || now.Before(inv.EndedAt.Add(RecordsKept))
 }
 
 // RecordFetch notes that the page of a token was fetched, by whomever. It
@@ -112,7 +121,7 @@ func (s *Service) Accept(ctx context.Context, token string, r AcceptRequest) (_ 
 		if inv, err = u.Invitations().Lock(ctx, found.Site, found.ID); err != nil {
 			return err
 		}
-		if err := inv.Usable(u.now, r.Again); err != nil {
+		if err := inv.Usable(u.now, r.Again && comesBack(inv, u.now)); err != nil {
 			return err
 		}
 		if err := r.validate(inv); err != nil {

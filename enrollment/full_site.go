@@ -17,7 +17,9 @@ const roomOwner = "devices"
 // room answers [ErrSiteFull] where one more live device would be too many. Units that
 // bring one wait here for each other, so that each counts what those before it have
 // stored. It is asked behind the locks of the invitation, the login and the known
-// device, and nothing but the new device, its contact and counters comes after.
+// device. What comes after is the new device, its contact and counters, and a look
+// at who has the names that the device claims: a store that finds two units in each
+// other's way there begins one of them again.
 func (u *unit) room(ctx context.Context, site string, limit int) error {
 	if limit == 0 {
 		return nil

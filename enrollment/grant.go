@@ -78,13 +78,14 @@ func (s *Service) GrantByToken(ctx context.Context, token string) (_ Grant, _ Of
 // 90 characters and four for every three bytes of the ids of the site and of the
 // invitation or user. use names the platform and what the text is for, such as
 // "apple/certificate"; it is good for nothing else. life is at most
-// [MaxGrantLife]. Nothing is stored.
+// [MaxGrantLife]. Nothing is stored. The Grant of [Service.UseLogin] by an
+// invitation's one-time password is not passed on: it is good for one device.
 func (s *Service) NewGrant(use string, g Grant, life time.Duration) (Grant, credentials.Secret, error) {
 	kind, owner := byte(grantByInvitation), g.Invitation
 	if owner == "" {
 		kind, owner = grantByLogin, g.User
 	}
-	if use == "" || g.Site == "" || owner == "" || len(g.Site) > maxID || len(owner) > maxID || life <= 0 || life > MaxGrantLife {
+	if use == "" || g.password > 0 || g.Site == "" || owner == "" || len(g.Site) > maxID || len(owner) > maxID || life <= 0 || life > MaxGrantLife {
 		return Grant{}, credentials.Secret{}, errors.New("enrollment: not a grant to pass on")
 	}
 	g.ExpiresAt = s.now().Add(life).Truncate(time.Millisecond)

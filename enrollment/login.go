@@ -173,6 +173,16 @@ func (u *unit) saveLogin(ctx context.Context, cred Credential, data *loginData, 
 	return events, u.record(ctx, events)
 }
 
+// lockLogin locks a login before anything is looked up, so that of two devices at
+// once the second finds what the first has made. What the login still opens is
+// asked later: what was answered before is answered all the same.
+func (u *unit) lockLogin(ctx context.Context, p proof) error {
+	if _, _, err := u.still(ctx, p); !errors.Is(err, ErrCredentialRefused) {
+		return err
+	}
+	return nil
+}
+
 // enrollByLogin admits one device by a one-time login and uses it up, in the
 // unit that creates the device.
 func (s *Service) enrollByLogin(ctx context.Context, r EnrollRequest) (Enrolled, error) {
@@ -182,6 +192,7 @@ func (s *Service) enrollByLogin(ctx context.Context, r EnrollRequest) (Enrolled,
 	}
 	e := entry{
 		inv:   invitation.Invitation{Site: p.cred.Site, User: p.cred.Owner},
+		first: func(ctx context.Context, u *unit) error { return u.lockLogin(ctx, p) },
 		last:  func(ctx context.Context, u *unit) error { return u.Counters().Refund(ctx, p.refund...) },
 		opens: func(ctx context.Context, u *unit) error { return u.useLogin(ctx, p) },
 	}

@@ -214,6 +214,16 @@ func TestAComputerComesBackByAnInvitationWhosePlacesAreTaken(t *testing.T) {
 	assert.True(t, back.Reenrolled)
 	assert.Equal(t, 1, w.devices())
 
+	offer, err := w.svc.Peek(w.ctx, token)
+	require.ErrorIs(t, err, invitation.ErrExhausted)
+	assert.True(t, offer.Again)
+	w.clock.Advance(enrollment.RecordsKept)
+	offer, err = w.svc.Peek(w.ctx, token)
+	require.ErrorIs(t, err, invitation.ErrExhausted)
+	assert.False(t, offer.Again, "its address is not found any more")
+	_, err = w.svc.Accept(w.ctx, token, choice)
+	require.ErrorIs(t, err, invitation.ErrExhausted, "so no password is shown that would be refused")
+
 	_, err = w.svc.Deactivate(w.ctx, w.by, inv)
 	require.NoError(t, err)
 	_, err = w.svc.Accept(w.ctx, token, choice)
@@ -235,6 +245,8 @@ func TestALoginThatIsPresentedAgainStaysPresented(t *testing.T) {
 		w.clock.Advance(pause)
 		require.Equal(t, first, present())
 	}
+	_, _, err := w.svc.NewGrant("windows/other", first, time.Hour)
+	require.Error(t, err, "it is for one device, and is not passed on")
 	detail, err := w.svc.Invitation(w.ctx, w.by, inv)
 	require.NoError(t, err)
 	for _, s := range detail.Sightings {

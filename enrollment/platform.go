@@ -38,6 +38,7 @@ type ModeChecker interface {
 type Offer struct {
 	Site       Site
 	Invitation invitation.Invitation
+	Again      bool               // all places are taken, and AcceptRequest.Again goes on
 	URL        credentials.Secret // the deployment URL
 	Token      credentials.Secret
 	Platform   device.Platform

@@ -121,14 +121,7 @@ func (s *Service) EnrollManaged(ctx context.Context, r ManagedRequest) (_ Enroll
 		if err := s.employed(ctx, g); err != nil {
 			return Enrolled{}, s.noteRefusal(ctx, g, string(r.Source)+"/enroll", err)
 		}
-		// Locked before anything is looked up, so that of two messages at once the
-		// second finds what the first has made.
-		e.first = func(ctx context.Context, u *unit) error {
-			if _, _, err := u.still(ctx, g.proof()); !errors.Is(err, ErrCredentialRefused) {
-				return err
-			}
-			return nil // what was answered before is answered all the same
-		}
+		e.first = func(ctx context.Context, u *unit) error { return u.lockLogin(ctx, g.proof()) }
 		e.opens = func(ctx context.Context, u *unit) error { return u.useLogin(ctx, g.proof()) }
 		if request.Ownership == "" {
 			request.Ownership = device.Ownership(inv.AcceptedOwnership)

@@ -165,7 +165,7 @@ type CredentialKind string
 
 const (
 	// KindInvitation: Owner is the invitation; Index is its token, Check its
-	// PIN (zero once the invitation is over), Sealed is both. Generation is the PIN's.
+	// PIN, Sealed is both (zero once the invitation is over). Generation is the PIN's.
 	// Data counts the one-time passwords that were used.
 	KindInvitation CredentialKind = "invitation"
 	// KindPasscode: one row per site, Owner is [PasscodeSubject]; Index makes

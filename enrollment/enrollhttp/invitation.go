@@ -51,7 +51,7 @@ func (h *handler) invitationPage(w http.ResponseWriter, r *http.Request) {
 // invitation whose places are taken: where people type into the settings of their
 // system, what they type is on our page alone. An agent has what it enrolled by.
 func comesBack(r *http.Request, o enrollment.Offer) bool {
-	return o.Ownership.Valid() && (o.Platform == device.Windows || slices.Contains(detect(r.Header).platforms, device.Windows))
+	return o.Again && o.Ownership.Valid() && (o.Platform == device.Windows || slices.Contains(detect(r.Header).platforms, device.Windows))
 }
 
 // accept notes what a person chose and answers with what to do next.

@@ -75,8 +75,11 @@ var broken = map[string]string{
 	"mailbox":         `DELETE FROM enroll_messages`,
 	"delivered":       `DELETE FROM ref_mails WHERE n = (SELECT min(n) FROM ref_mails)`,
 	"evaluated tries": `UPDATE enroll_counters SET n = 99`,
-	"sites known":     `PRAGMA foreign_keys = OFF; DELETE FROM ref_sites`,
-	"counts":          `INSERT INTO enroll_slot_deltas (site, state, n) SELECT site, state, 1 FROM enroll_slots LIMIT 1`,
+	"authorities": `INSERT INTO ref_certificates
+		(authority, serial, generation, site, enrollment, invitation, user_id, hash, confirmed, issued_at, expires_at)
+		VALUES ('apple', '1', 99, 's', 'e', '', '', x'00', 1, 0, 0)`,
+	"sites known": `PRAGMA foreign_keys = OFF; DELETE FROM ref_sites`,
+	"counts":      `INSERT INTO enroll_slot_deltas (site, state, n) SELECT site, state, 1 FROM enroll_slots LIMIT 1`,
 }
 
 func TestEveryRuleOfTheServerBites(t *testing.T) {

@@ -286,11 +286,17 @@ func (s *server) serve(ctx context.Context, listener, counts net.Listener, handl
 	time.Sleep(min(s.Linger, MaxLinger))
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
 	defer cancel()
-	for _, server := range []*http.Server{httpServer, sessions} {
-		if slow := server.Shutdown(draining); slow != nil {
-			err = errors.Join(err, server.Close())
-		}
+	var drained sync.WaitGroup
+	late := make([]error, 2)
+	for i, server := range []*http.Server{httpServer, sessions} { // both have the whole time
+		drained.Go(func() {
+			if slow := server.Shutdown(draining); slow != nil {
+				late[i] = server.Close()
+			}
+		})
 	}
+	drained.Wait()
+	err = errors.Join(append(late, err)...)
 	stopWork()
 	_ = metricsServer.Close() // nobody waits for figures at the end
 	return errors.Join(err, wait(&workers))
