@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"example.com/enrollkit/enrollment"
 )
 
 func (m *reference) generate() {
@@ -79,7 +81,7 @@ func (m *reference) missed(tries int) {
 func (m *reference) newLogin(user, email string) {
 	m.made++
 	m.users[user] = email
-	m.logins[user] = &login{number: m.made, created: m.now, expires: m.now.Add(loginTTL)}
+	m.logins[user] = &login{number: m.made, created: m.now, expires: m.now.Add(loginTTL), refused: map[string]time.Time{}}
 	m.note("login/"+user, "login.mailed", "")
 	m.post(letter{kind: "login", about: user})
 }
@@ -112,16 +114,36 @@ func (m *reference) rekey() {
 }
 
 func (m *reference) opens(l *login) string {
-	inTime := m.now.Before(l.expires) || m.now.Before(l.reserved)
-	if l.used || !inTime || !m.admits(l) {
+	if m.closed(l) != "" {
 		return "credential_refused"
+	}
+	return ""
+}
+
+// closed is why a login opens nothing any more, which the journal alone says.
+func (m *reference) closed(l *login) string {
+	switch {
+	case l.used:
+		return "login_used"
+	case !m.admits(l):
+		return "self_service_off"
+	case !m.now.Before(l.expires) && !m.now.Before(l.reserved):
+		return "login_expired"
 	}
 	return ""
 }
 
 func (m *reference) checkLogin(user string, number int, right bool) string {
 	l, ok := m.prove(user, number, right)
-	if !ok || m.opens(l) != "" {
+	if !ok {
+		return "credential_refused"
+	}
+	if why := m.closed(l); why != "" {
+		// To who proved it; the same is noted once in a while.
+		if at, noted := l.refused[why]; !noted || !m.now.Before(at.Add(2*enrollment.MaxGrantLife)) {
+			m.note("login/"+user, "enrollment.refused", why)
+			l.refused[why] = m.now
+		}
 		return "credential_refused"
 	}
 	if l.reserved = m.now.Add(reservation); l.reserved.After(l.expires.Add(reservation)) {

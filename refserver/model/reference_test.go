@@ -133,6 +133,7 @@ type login struct {
 	created, expires, reserved time.Time
 	used, forgotten            bool
 	tries                      int
+	refused                    map[string]time.Time // when the journal last said so, by reason
 }
 
 // letter is something in the outbox.
